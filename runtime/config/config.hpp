@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one YAML file of a cluster, as a validated struct.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "kernels/core/result.hpp"
+
+namespace sluice::runtime {
+
+enum class Role : std::uint8_t { kRouter, kPrefill, kDecode };
+
+const char* role_name(Role role);
+
+struct ModelConfig {
+  std::string path = "default";   // a .gguf file, a Hugging Face folder, or "default"
+  std::string chat_template;      // a family's name; empty: the model's own template
+  std::int64_t context_tokens = 0;  // 0: the model's own maximum
+};
+
+struct RouterConfig {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8000;
+};
+
+struct PrefillConfig {
+  std::string device = "auto";    // auto | cpu | cuda
+  std::string compute = "auto";   // auto | f32 | bf16
+  int threads = 0;                // 0: all
+  std::int64_t chunk_tokens = 512;
+  std::size_t kv_memory_bytes = std::size_t{512} << 20;
+  std::size_t send_memory_bytes = std::size_t{512} << 20;  // staging for frames on their way
+};
+
+struct DecodeConfig {
+  std::string device = "auto";
+  int threads = 0;
+  std::int64_t sequences_max = 16;
+  std::size_t kv_memory_bytes = std::size_t{1} << 30;
+  std::size_t arena_memory_bytes = std::size_t{512} << 20;  // slots granted to prefill workers
+};
+
+struct TransportConfig {
+  std::string backend = "ucx";
+};
+
+struct SchedulerConfig {
+  std::string policy = "least_loaded";
+};
+
+struct ClusterConfig {
+  ModelConfig model;
+  std::vector<Role> ranks;  // index: MPI rank; exactly one router
+  RouterConfig router;
+  PrefillConfig prefill;
+  DecodeConfig decode;
+  TransportConfig transport;
+  SchedulerConfig scheduler;
+};
+
+// Every error names the file, the line and the key; an unknown key also the nearest valid one.
+// Sizes are written "512MiB", "1GiB" or plain bytes.
+Result<ClusterConfig> load_config(const std::filesystem::path& path);
+Result<ClusterConfig> parse_config(const std::string& yaml, const std::string& file_name);
+
+// A hash of what all ranks must agree on; exchanged at start.
+std::uint64_t config_hash(const ClusterConfig& config);
+
+}  // namespace sluice::runtime

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The paged KV cache: fixed memory in blocks of tokens, and which sequence owns which block.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/core/dtype.hpp"
+#include "kernels/core/result.hpp"
+
+namespace sluice::runtime {
+
+// 32 tokens: a block of one head is then 4 KB in BF16 at width 64, one page.
+inline constexpr std::int64_t kKvBlockTokens = 32;
+
+using KvBlockId = std::int32_t;
+
+struct KvShape {
+  std::int64_t layers = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+  DType dtype = DType::kBF16;  // kBF16 or kF32
+
+  std::size_t bytes_per_token() const;  // all layers, K and V
+};
+
+// Memory: [layer][block][K, V][kv_head][kKvBlockTokens][head_dim]. K is stored after RoPE.
+class KvPool {
+ public:
+  // Host memory of `blocks` blocks, page-aligned, touched. kResourceExhausted says how much was
+  // asked for.
+  static Result<std::unique_ptr<KvPool>> create(const KvShape& shape, std::int64_t blocks);
+  ~KvPool();
+
+  const KvShape& shape() const { return shape_; }
+  std::int64_t blocks() const { return blocks_; }
+  std::int64_t free_blocks() const { return static_cast<std::int64_t>(free_.size()); }
+
+  // All or nothing; kResourceExhausted leaves the pool as it was. Not thread-safe: one owner.
+  Result<std::vector<KvBlockId>> acquire(std::int64_t blocks);
+  void release(std::span<const KvBlockId> blocks);
+
+  // The start of block `block` of `layer`: K of all heads, then V of all heads.
+  std::byte* block(std::int64_t layer, KvBlockId block);
+  const std::byte* block(std::int64_t layer, KvBlockId block) const;
+  std::size_t block_bytes() const { return block_bytes_; }  // of one layer
+
+ private:
+  KvPool(const KvShape& shape, std::int64_t blocks, std::byte* memory, std::size_t bytes);
+
+  KvShape shape_;
+  std::int64_t blocks_;
+  std::size_t block_bytes_;
+  std::byte* memory_;
+  std::size_t memory_bytes_;
+  std::vector<KvBlockId> free_;
+};
+
+// One request's place in a pool: the first `tokens` positions of its blocks are filled.
+struct KvSequence {
+  std::vector<KvBlockId> blocks;
+  std::int64_t tokens = 0;
+};
+
+std::int64_t kv_blocks_for(std::int64_t tokens);
+
+}  // namespace sluice::runtime

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text to token ids and back, exactly as the model's own tokenizer does it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/core/result.hpp"
+
+namespace sluice::runtime {
+
+class GgufFile;
+class ModelFile;
+
+using TokenId = std::int32_t;
+
+struct EncodeOptions {
+  bool add_special = true;    // BOS/EOS as the tokenizer's own configuration says
+  bool parse_special = true;  // text such as "<|im_end|>" becomes its control token
+};
+
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  // From the model's GGUF metadata, or from tokenizer.json (+ tokenizer_config.json) in its folder.
+  static Result<std::unique_ptr<Tokenizer>> open(const ModelFile& model);
+  static Result<std::unique_ptr<Tokenizer>> from_gguf(const GgufFile& gguf);
+  static Result<std::unique_ptr<Tokenizer>> from_json(const std::filesystem::path& tokenizer_json);
+
+  // Any bytes, invalid UTF-8 included: decode(encode(x)) == x with add_special = false.
+  virtual std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const = 0;
+
+  // The bytes of the tokens; control tokens are left out unless `with_special`.
+  virtual std::string decode(std::span<const TokenId> tokens, bool with_special = false) const = 0;
+
+  virtual std::int64_t vocab_size() const = 0;
+  virtual std::optional<TokenId> bos() const = 0;
+  virtual std::span<const TokenId> end_of_text() const = 0;  // every id that ends an answer
+
+  // The model's chat template text (Jinja), empty when it has none.
+  virtual const std::string& chat_template() const = 0;
+};
+
+// Turns a stream of tokens into a stream of whole UTF-8 characters: bytes of an unfinished
+// character are held back until it is complete (or the stream ends).
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  std::string push(TokenId token);
+  std::string finish();
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::vector<TokenId> tokens_;  // the window that decode() needs for exact spacing
+  std::size_t emitted_bytes_ = 0;
+};
+
+}  // namespace sluice::runtime
