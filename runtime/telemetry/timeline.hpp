@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where one request's time and bytes went, as measured by the processes that spent them.
+#pragma once
+
+#include <cstdint>
+
+namespace sluice::runtime {
+
+// Durations in microseconds, each taken on one process's own monotonic clock, so they add up
+// across hosts; what they leave of `first_token_us` is control messages and waking up.
+struct RequestTimeline {
+  std::int64_t prompt_tokens = 0;
+  std::int64_t output_tokens = 0;
+  std::int64_t queue_us = 0;    // submitted until the prefill engine took it, control included
+  std::int64_t prefill_us = 0;  // prefill engine at work, encoding left out
+  std::int64_t encode_us = 0;   // frames made from the cache, with their checksums
+  std::int64_t wire_us = 0;     // exposed: last prefill kernel's end until the last flush
+  std::int64_t decode_us = 0;   // manifest seen until the first token left the decode worker
+  std::int64_t first_token_us = 0;  // submitted until the first token was handed to the user
+  std::int64_t total_us = 0;        // submitted until the last token
+  std::uint64_t kv_bytes_raw = 0;   // BF16, before any codec
+  std::uint64_t kv_bytes_wire = 0;
+  double link_bytes_per_s = 0.0;    // while writes of this request were in flight
+};
+
+}  // namespace sluice::runtime
