@@ -56,6 +56,7 @@ class KvPool {
   std::byte* memory_;
   std::size_t memory_bytes_;
   std::vector<KvBlockId> free_;
+  std::vector<bool> is_acquired_;  // by block: a double release is caught where it happens
 };
 
 // One request's place in a pool: the first `tokens` positions of its blocks are filled.
