@@ -35,7 +35,10 @@ class GgufFile {
   virtual Result<std::string> text(std::string_view key) const = 0;
 
   // Shapes are row-major here: the file's order of dimensions is reversed.
+  // Empty when there is none of this name, or none of a type that is read here.
   virtual std::optional<TensorView> tensor(std::string_view name) const = 0;
+  // The name of the type ("Q3_K") of a tensor that is there but of a type that is not read here.
+  virtual std::optional<std::string> unread_type(std::string_view name) const = 0;
   virtual std::vector<std::string> tensor_names() const = 0;
 };
 
