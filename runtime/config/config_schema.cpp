@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/config/config_schema.hpp"
+
+#include <charconv>
+#include <string>
+
+#include "runtime/config/byte_size.hpp"
+#include "runtime/config/nearest_name.hpp"
+#include "scheduler/policy.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+// Far above any machine; they keep sums of sizes and of tokens far from overflow.
+constexpr std::int64_t kThreadsMax = 4096;
+constexpr std::int64_t kTokensMax = std::int64_t{1} << 31;
+constexpr std::int64_t kRanksMax = 65536;
+constexpr std::size_t kMemoryBytesMin = std::size_t{1} << 20;
+
+using Names = std::vector<std::string_view>;
+
+Error wrong(std::string what) { return make_error(ErrorCode::kInvalidArgument, std::move(what)); }
+
+Result<std::string> single_value(const YamlNode& value) {
+  if (value.kind == YamlKind::kNull) return wrong("has no value");
+  if (value.kind != YamlKind::kScalar) {
+    return wrong(std::string("must be a single value, not ") + yaml_kind_name(value.kind));
+  }
+  if (value.text.empty()) return wrong("must not be empty");
+  return value.text;
+}
+
+Result<std::int64_t> whole_number(std::string_view text) {
+  std::int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, status] = std::from_chars(text.data(), end, number);
+  if (status != std::errc() || rest != end) {
+    return wrong("must be a whole number, not " + in_quotes(text));
+  }
+  return number;
+}
+
+// The readers below: one per kind of value, each for a field of a section of the configuration.
+
+template <class Section>
+auto text(Section ClusterConfig::*section, std::string Section::*field) {
+  return [=](const YamlNode& value, ClusterConfig& config, int&) -> Status {
+    config.*section.*field = SLUICE_TRY(single_value(value));
+    return {};
+  };
+}
+
+template <class Section>
+auto word(Section ClusterConfig::*section, std::string Section::*field, Names words) {
+  return [=](const YamlNode& value, ClusterConfig& config, int&) -> Status {
+    const std::string given = SLUICE_TRY(single_value(value));
+    for (const std::string_view valid : words) {
+      if (given != valid) continue;
+      config.*section.*field = given;
+      return {};
+    }
+    return wrong("cannot be " + in_quotes(given) + "; " + suggest_name(given, words));
+  };
+}
+
+template <class Section, class Number>
+auto number(Section ClusterConfig::*section, Number Section::*field, std::int64_t min,
+            std::int64_t max) {
+  return [=](const YamlNode& value, ClusterConfig& config, int&) -> Status {
+    const std::string written = SLUICE_TRY(single_value(value));
+    const std::int64_t given = SLUICE_TRY(whole_number(written));
+    if (given < min || given > max) {
+      return wrong("must be from " + std::to_string(min) + " to " + std::to_string(max) + ", not " +
+                   std::to_string(given));
+    }
+    config.*section.*field = static_cast<Number>(given);
+    return {};
+  };
+}
+
+template <class Section>
+auto memory(Section ClusterConfig::*section, std::size_t Section::*field) {
+  return [=](const YamlNode& value, ClusterConfig& config, int&) -> Status {
+    const std::string given = SLUICE_TRY(single_value(value));
+    const Result<std::size_t> bytes = parse_byte_size(given);
+    if (!bytes) return wrong("is wrong: " + bytes.error().message);
+    if (*bytes < kMemoryBytesMin) return wrong("must be at least 1MiB, not " + in_quotes(given));
+    config.*section.*field = *bytes;
+    return {};
+  };
+}
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return text;
+}
+
+// "prefill", or "prefill x 4" for four of them in a row.
+Status read_rank_entry(std::string_view entry, std::vector<Role>& ranks) {
+  std::string_view role_text = trim(entry);
+  std::int64_t times = 1;
+  if (const auto blank = role_text.find(' '); blank != std::string_view::npos) {
+    const std::string_view rest = trim(role_text.substr(blank));
+    role_text = role_text.substr(0, blank);
+    const Result<std::int64_t> given = whole_number(trim(rest.substr(1)));
+    if (rest.front() != 'x' || !given || *given < 1 || *given > kRanksMax) {
+      return wrong("has the entry " + in_quotes(entry) +
+                   ", but an entry is a role, or a role and a count such as \"prefill x 4\"");
+    }
+    times = *given;
+  }
+  for (const Role role : {Role::kRouter, Role::kPrefill, Role::kDecode}) {
+    if (role_text != role_name(role)) continue;
+    if (times > kRanksMax - static_cast<std::int64_t>(ranks.size())) {
+      return wrong("lists more than " + std::to_string(kRanksMax) + " ranks");
+    }
+    ranks.insert(ranks.end(), static_cast<std::size_t>(times), role);
+    return {};
+  }
+  return wrong("has the unknown role " + in_quotes(role_text) + "; " +
+               suggest_name(role_text, Names{"router", "prefill", "decode"}));
+}
+
+Status read_ranks(const YamlNode& value, ClusterConfig& config, int& line) {
+  if (value.kind != YamlKind::kList) {
+    return wrong(std::string("must be a list of roles such as [router, prefill, decode], not ") +
+                 yaml_kind_name(value.kind));
+  }
+  for (const YamlNode& item : value.items) {
+    line = item.line;
+    if (item.kind != YamlKind::kScalar) {
+      return wrong(std::string("must be a list of roles, but has ") + yaml_kind_name(item.kind));
+    }
+    SLUICE_TRY(read_rank_entry(item.text, config.ranks));
+  }
+  return {};
+}
+
+Names policy_names() {
+  Names names;
+  for (const scheduler::PolicyRow& row : scheduler::policy_table()) names.push_back(row.name);
+  return names;
+}
+
+std::vector<SectionRow> make_schema() {
+  using C = ClusterConfig;
+  const Names devices = {"auto", "cpu", "cuda"};
+  return {
+      {"model",
+       {{"path", text(&C::model, &ModelConfig::path)},
+        {"chat_template", text(&C::model, &ModelConfig::chat_template)},
+        {"context_tokens", number(&C::model, &ModelConfig::context_tokens, 0, kTokensMax)}}},
+      {"cluster", {{"ranks", read_ranks}}},
+      {"router",
+       {{"host", text(&C::router, &RouterConfig::host)},
+        // Port 0: the system picks a free one.
+        {"port", number(&C::router, &RouterConfig::port, 0, 65535)}}},
+      {"prefill",
+       {{"device", word(&C::prefill, &PrefillConfig::device, devices)},
+        {"compute", word(&C::prefill, &PrefillConfig::compute, {"auto", "f32", "bf16"})},
+        {"threads", number(&C::prefill, &PrefillConfig::threads, 0, kThreadsMax)},
+        {"chunk_tokens", number(&C::prefill, &PrefillConfig::chunk_tokens, 1, kTokensMax)},
+        {"kv_memory", memory(&C::prefill, &PrefillConfig::kv_memory_bytes)},
+        {"send_memory", memory(&C::prefill, &PrefillConfig::send_memory_bytes)}}},
+      {"decode",
+       {{"device", word(&C::decode, &DecodeConfig::device, devices)},
+        {"threads", number(&C::decode, &DecodeConfig::threads, 0, kThreadsMax)},
+        {"sequences_max", number(&C::decode, &DecodeConfig::sequences_max, 1, 65536)},
+        {"kv_memory", memory(&C::decode, &DecodeConfig::kv_memory_bytes)},
+        {"arena_memory", memory(&C::decode, &DecodeConfig::arena_memory_bytes)}}},
+      // Which transports there are depends on the build; opening one names them.
+      {"transport", {{"backend", text(&C::transport, &TransportConfig::backend)}}},
+      {"scheduler", {{"policy", word(&C::scheduler, &SchedulerConfig::policy, policy_names())}}},
+  };
+}
+
+}  // namespace
+
+std::span<const SectionRow> config_schema() {
+  static const std::vector<SectionRow> schema = make_schema();
+  return schema;
+}
+
+}  // namespace sluice::runtime

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each role's worker with the least work waiting: the default policy.
+#pragma once
+
+#include <memory>
+
+#include "scheduler/policy.hpp"
+
+namespace sluice::scheduler {
+
+// Prefill work is proportional to tokens, so prefill workers are compared by queued tokens, then by
+// requests. A decode step serves all sequences at once and costs by sequence, so decode workers are
+// compared by requests, then by queued tokens. Stateless.
+std::unique_ptr<Policy> create_least_loaded();
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The policies of this build: one constant table, no static constructors.
+#include <string>
+
+#include "scheduler/policies/least_loaded.hpp"
+#include "scheduler/policies/round_robin.hpp"
+#include "scheduler/policy.hpp"
+
+namespace sluice::scheduler {
+namespace {
+
+constexpr PolicyRow kPolicies[] = {
+    {"least_loaded", create_least_loaded},
+    {"round_robin", create_round_robin},
+};
+
+}  // namespace
+
+std::span<const PolicyRow> policy_table() { return kPolicies; }
+
+Result<std::unique_ptr<Policy>> create_policy(std::string_view name) {
+  std::string names;
+  for (const PolicyRow& row : kPolicies) {
+    if (row.name == name) return row.create();
+    names += (names.empty() ? "" : ", ") + std::string(row.name);
+  }
+  return make_error(ErrorCode::kNotFound, "there is no scheduling policy \"" + std::string(name) +
+                                              "\"; there are " + names);
+}
+
+}  // namespace sluice::scheduler
