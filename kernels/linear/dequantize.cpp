@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Block layouts: GGML's, as its `gguf` Python package decodes them (the test compares bits). The
-// order of the floating-point operations is part of the format, so contraction is off for this file.
+// order of the floating-point operations is part of the format, so contraction is off for this
+// file.
 #include "kernels/linear/dequantize.hpp"
 
 #include <cstring>
@@ -156,16 +157,25 @@ void dequantize(const TensorView& weights, std::int64_t first_row, std::int64_t 
     case DType::kF32:
       std::memcpy(out, bytes, static_cast<std::size_t>(elements) * sizeof(float));
       return;
-    case DType::kF16: return halves<f32_from_f16>(bytes, elements, out);
-    case DType::kBF16: return halves<f32_from_bf16>(bytes, elements, out);
-    case DType::kQ8_0: return blocks<block_q8_0>(weights.dtype, bytes, elements, out);
-    case DType::kQ4_0: return blocks<block_q4_0>(weights.dtype, bytes, elements, out);
-    case DType::kQ4_1: return blocks<block_q4_1>(weights.dtype, bytes, elements, out);
-    case DType::kQ4_K: return blocks<block_q4_k>(weights.dtype, bytes, elements, out);
-    case DType::kQ5_K: return blocks<block_q5_k>(weights.dtype, bytes, elements, out);
-    case DType::kQ6_K: return blocks<block_q6_k>(weights.dtype, bytes, elements, out);
+    case DType::kF16:
+      return halves<f32_from_f16>(bytes, elements, out);
+    case DType::kBF16:
+      return halves<f32_from_bf16>(bytes, elements, out);
+    case DType::kQ8_0:
+      return blocks<block_q8_0>(weights.dtype, bytes, elements, out);
+    case DType::kQ4_0:
+      return blocks<block_q4_0>(weights.dtype, bytes, elements, out);
+    case DType::kQ4_1:
+      return blocks<block_q4_1>(weights.dtype, bytes, elements, out);
+    case DType::kQ4_K:
+      return blocks<block_q4_k>(weights.dtype, bytes, elements, out);
+    case DType::kQ5_K:
+      return blocks<block_q5_k>(weights.dtype, bytes, elements, out);
+    case DType::kQ6_K:
+      return blocks<block_q6_k>(weights.dtype, bytes, elements, out);
     case DType::kI32:
-    case DType::kU8: break;
+    case DType::kU8:
+      break;
   }
   SLUICE_CHECK(false, "not a dtype of weights");
 }
