@@ -14,9 +14,9 @@ namespace sluice::runtime {
 
 struct KeyRow {
   std::string_view name;
-  // Sets the field, or says what is wrong in words that follow the key: `must be a number, not
-  // ...`.
-  std::function<Status(const YamlNode& value, ClusterConfig& config)> read;
+  // Sets the field, or says what is wrong in words that follow the key ("must be a number").
+  // `line` is where the complaint points: the value's line, unless the reader knows a better one.
+  std::function<Status(const YamlNode& value, ClusterConfig& config, int& line)> read;
 };
 
 struct SectionRow {
