@@ -16,6 +16,9 @@ struct RequestTimeline {
   std::int64_t encode_us = 0;   // frames made from the cache, with their checksums
   std::int64_t wire_us = 0;     // exposed: last prefill kernel's end until the last flush
   std::int64_t decode_us = 0;   // manifest seen until the first token left the decode worker
+  // Last prefill kernel's end until the first decode step's start, on one host; 0 across hosts,
+  // whose clocks differ.
+  std::int64_t handover_us = 0;
   std::int64_t first_token_us = 0;  // submitted until the first token was handed to the user
   std::int64_t total_us = 0;        // submitted until the last token
   std::uint64_t kv_bytes_raw = 0;   // BF16, before any codec
