@@ -46,9 +46,8 @@ with_bar() {
   shift 2
   mkdir -p "$(dirname "$log")"
   set +e
-  "$@" 2>&1 < /dev/null | tee "$log" | "$filter"
+  "$@" 2>&1 < /dev/null | tee "$log" | { "$filter"; bar_end; }
   status=${PIPESTATUS[0]}
   set -e
-  bar_end
   return "$status"
 }

@@ -31,16 +31,14 @@ class ByteWriter {
   template <class T>
     requires std::is_trivially_copyable_v<T>
   void put(const T& value) {
-    const auto* first = reinterpret_cast<const std::byte*>(&value);
-    buffer_.insert(buffer_.end(), first, first + sizeof(T));
+    append(&value, sizeof(T));
   }
   // A u32 count, then the elements.
   template <class T>
     requires std::is_trivially_copyable_v<T>
   void put_array(std::span<const T> values) {
     put(static_cast<std::uint32_t>(values.size()));
-    const auto* first = reinterpret_cast<const std::byte*>(values.data());
-    buffer_.insert(buffer_.end(), first, first + values.size_bytes());
+    append(values.data(), values.size_bytes());
   }
   void put_string(std::string_view text) { put_array(std::span(text.data(), text.size())); }
 
@@ -48,6 +46,13 @@ class ByteWriter {
   std::vector<std::byte> take() { return std::move(buffer_); }
 
  private:
+  // Not vector::insert: GCC 12 takes its growth for an overflow (-Wstringop-overflow).
+  void append(const void* first, std::size_t bytes) {
+    const std::size_t before = buffer_.size();
+    buffer_.resize(before + bytes);
+    if (bytes != 0) std::memcpy(buffer_.data() + before, first, bytes);
+  }
+
   std::vector<std::byte> buffer_;
 };
 
