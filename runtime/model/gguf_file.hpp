@@ -5,14 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "kernels/core/result.hpp"
-#include "kernels/core/tensor_view.hpp"
+#include "runtime/model/tensor_source.hpp"
 
 namespace sluice::runtime {
 
@@ -21,9 +20,9 @@ using GgufValue =
     std::variant<std::uint64_t, std::int64_t, double, bool, std::string, std::vector<std::int64_t>,
                  std::vector<double>, std::vector<std::string>>;
 
-class GgufFile {
+// As a TensorSource: shapes are row-major here, the file's order of dimensions is reversed.
+class GgufFile : public TensorSource {
  public:
-  virtual ~GgufFile() = default;
   static Result<std::unique_ptr<GgufFile>> open(const std::filesystem::path& path);
 
   // Null when the key is not there.
@@ -33,13 +32,6 @@ class GgufFile {
   virtual Result<std::int64_t> integer(std::string_view key) const = 0;
   virtual Result<double> number(std::string_view key) const = 0;
   virtual Result<std::string> text(std::string_view key) const = 0;
-
-  // Shapes are row-major here: the file's order of dimensions is reversed.
-  // Empty when there is none of this name, or none of a type that is read here.
-  virtual std::optional<TensorView> tensor(std::string_view name) const = 0;
-  // The name of the type ("Q3_K") of a tensor that is there but of a type that is not read here.
-  virtual std::optional<std::string> unread_type(std::string_view name) const = 0;
-  virtual std::vector<std::string> tensor_names() const = 0;
 };
 
 }  // namespace sluice::runtime
