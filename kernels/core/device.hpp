@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether this build and this machine have CUDA.
+#pragma once
+
+namespace sluice {
+
+bool is_built_with_cuda();
+
+// CUDA devices this process can use: 0 without a driver, without a device, or in a CPU build.
+int cuda_device_count();
+
+}  // namespace sluice
