@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chat messages to prompt text, for the templates we know exactly; another is an error, not a guess.
+// Chat messages to prompt text, for the templates we know exactly; another is an error, not a
+// guess.
 #pragma once
 
 #include <span>
@@ -16,8 +17,9 @@ struct ChatMessage {
 };
 
 // `chat_template`: the model's Jinja text, recognised by its fingerprint, or the name of a family
-// ("chatml", "llama3", "llama2", "mistral", "smollm2", "yi") given in the configuration. The text is to be
-// encoded with add_special = false, parse_special = true. kUnsupported for an unknown template.
+// ("chatml", "llama3", "llama2", "mistral", "smollm2", "yi") given in the configuration. The text
+// is to be encoded with add_special = false, parse_special = true. kUnsupported for an unknown
+// template.
 Result<std::string> render_chat(std::string_view chat_template,
                                 std::span<const ChatMessage> messages, bool add_generation_prompt);
 

@@ -34,7 +34,9 @@ class Tokenizer {
   static Result<std::unique_ptr<Tokenizer>> from_gguf(const GgufFile& gguf);
   static Result<std::unique_ptr<Tokenizer>> from_json(const std::filesystem::path& tokenizer_json);
 
-  // Any bytes, invalid UTF-8 included: decode(encode(x)) == x with add_special = false.
+  // Any bytes, invalid UTF-8 included: decode(encode(x)) == x with add_special and parse_special
+  // false, as far as the vocabulary goes. Where it does not, the ids are those of the `tokenizers`
+  // package all the same: a vocabulary may lack bytes, write U+2581 for a space, or normalize.
   virtual std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const = 0;
 
   // The bytes of the tokens; control tokens are left out unless `with_special`.
@@ -49,17 +51,18 @@ class Tokenizer {
 };
 
 // Turns a stream of tokens into a stream of whole UTF-8 characters: bytes of an unfinished
-// character are held back until it is complete (or the stream ends).
+// character are held back until it is complete (or the stream ends). What push() and finish() gave,
+// put together, is decode() of all the tokens. Each call does a bounded amount of work.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
   std::string push(TokenId token);
-  std::string finish();
+  std::string finish();  // the decoder is as new afterwards
 
  private:
   const Tokenizer& tokenizer_;
-  std::vector<TokenId> tokens_;  // the window that decode() needs for exact spacing
-  std::size_t emitted_bytes_ = 0;
+  std::string pending_;   // at most 3 bytes: the beginning of a character
+  bool is_first_ = true;  // nothing written yet: a leading space may be dropped
 };
 
 }  // namespace sluice::runtime
