@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What travels between processes besides data: worker addresses and region keys, in an envelope,
+// because UCX itself trusts the bytes it is given.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/core/bytes.hpp"
+
+namespace sluice::comm::ucx {
+
+// Detects damage and mix-ups; it is no defence against forgery.
+std::vector<std::byte> seal_address(Bytes worker_address);
+Result<std::vector<std::byte>> open_address(Bytes sealed);
+
+struct RegionKey {
+  std::uint64_t address = 0;  // in the owner's address space
+  std::uint64_t bytes = 0;
+  std::vector<std::byte> packed;  // UCX's remote key
+};
+
+std::vector<std::byte> seal_region_key(const RegionKey& key);
+Result<RegionKey> open_region_key(Bytes sealed);
+
+}  // namespace sluice::comm::ucx

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owners of UCX's handles, and the settings that this transport needs from UCX. Private to the
+// folder.
+#pragma once
+
+#include <ucp/api/ucp.h>
+
+#include <memory>
+#include <string>
+
+#include "kernels/core/result.hpp"
+
+namespace sluice::comm::ucx {
+
+// A UCX status as an Error: "could not map memory: Out of memory".
+Error ucx_error(ErrorCode code, const std::string& what, ucs_status_t status);
+
+struct ConfigDeleter {
+  void operator()(ucp_config_t* config) const { ucp_config_release(config); }
+};
+using ConfigHandle = std::unique_ptr<ucp_config_t, ConfigDeleter>;
+
+struct ContextDeleter {
+  void operator()(ucp_context_h context) const { ucp_cleanup(context); }
+};
+using ContextHandle = std::unique_ptr<ucp_context, ContextDeleter>;
+
+struct WorkerDeleter {
+  void operator()(ucp_worker_h worker) const { ucp_worker_destroy(worker); }
+};
+using WorkerHandle = std::unique_ptr<ucp_worker, WorkerDeleter>;
+
+// A peer's key. Operations in flight share it, so it can be forgotten at any time.
+using RemoteKey = std::shared_ptr<ucp_rkey>;
+
+// A file descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept;
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// UCX's configuration: its environment, and what peer failure handling on one host needs.
+Result<ConfigHandle> read_config();
+Result<ContextHandle> open_context();
+Result<WorkerHandle> open_worker(ucp_context_h context);
+
+}  // namespace sluice::comm::ucx

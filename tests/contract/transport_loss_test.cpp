@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// What comm/transport.hpp promises about a peer that dies. Where a transport joins processes the
+// peer is one, and is killed; the transport of one process has its peer destroyed instead.
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "tests/contract/transport_nodes.hpp"
+
+extern char** environ;
+
+namespace sluice::comm {
+namespace {
+
+// A peer with node id 1 that can be stopped and killed.
+class Victim {
+ public:
+  Victim(std::string_view transport, Node& node) : is_process_(transport != "loopback") {
+    if (is_process_) {
+      start_process(transport);
+    } else {
+      start_here(transport);
+    }
+    connect(node);
+  }
+  Victim(const Victim&) = delete;
+  Victim& operator=(const Victim&) = delete;
+  ~Victim() { kill(); }
+
+  // It answers nothing any more, but is not dead.
+  void stop() const {
+    if (is_process_) ::kill(process_, SIGSTOP);
+  }
+  void kill() {
+    here_.transport.reset();
+    if (process_ <= 0) return;
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+    process_ = -1;
+    ::close(to_);
+    ::close(from_);
+  }
+  bool is_process() const { return is_process_; }
+  const RemoteRegion& region() const { return region_; }
+
+ private:
+  void start_process(std::string_view transport) {
+    std::array<int, 2> in{};
+    std::array<int, 2> out{};
+    ASSERT_EQ(::pipe2(in.data(), O_CLOEXEC), 0);
+    ASSERT_EQ(::pipe2(out.data(), O_CLOEXEC), 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+    std::string program = SLUICE_TRANSPORT_VICTIM;
+    std::string name(transport);
+    char* arguments[] = {program.data(), name.data(), nullptr};
+    ASSERT_EQ(posix_spawn(&process_, program.c_str(), &actions, nullptr, arguments, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    ::close(in[0]);
+    ::close(out[1]);
+    to_ = in[1];
+    from_ = out[0];
+    address_ = read_item();
+    key_ = read_item();
+  }
+  void start_here(std::string_view transport) {
+    here_ = open_node(transport, 1);
+    const auto region = here_.transport->allocate(std::size_t{64} << 20, MemoryKind::kHost);
+    ASSERT_TRUE(region);
+    address_ = here_.transport->address();
+    key_ = *here_.transport->export_region(*region);
+  }
+  void connect(Node& node) {
+    ASSERT_TRUE(node.transport->connect(1, address_));
+    const auto imported = node.transport->import_region(1, key_);
+    ASSERT_TRUE(imported);
+    region_ = *imported;
+    const auto address = node.transport->address();
+    if (is_process_) {
+      const auto size = static_cast<std::uint32_t>(address.size());
+      ASSERT_EQ(::write(to_, &size, sizeof(size)), static_cast<ssize_t>(sizeof(size)));
+      ASSERT_EQ(::write(to_, address.data(), size), static_cast<ssize_t>(size));
+    } else {
+      ASSERT_TRUE(here_.transport->connect(0, address));
+      ASSERT_TRUE(here_.transport->send(0, 1, {}));
+    }
+    // Both directions are wired up when its greeting is here and ours has left.
+    ASSERT_TRUE(node.transport->send(1, 1, {}, 1));
+    ASSERT_TRUE(node.transport->flush(1, 2));
+    ASSERT_TRUE(drive({&node}, [&] {
+      return node.count(CompletionKind::kMessage) == 1 && node.of(1) && node.of(2);
+    }));
+    node.seen.clear();
+  }
+  std::vector<std::byte> read_item() const {
+    std::uint32_t size = 0;
+    read_all(&size, sizeof(size));
+    std::vector<std::byte> item(size);
+    read_all(item.data(), size);
+    return item;
+  }
+  void read_all(void* data, std::size_t bytes) const {
+    auto* next = static_cast<char*>(data);
+    while (bytes != 0) {
+      const ssize_t got = ::read(from_, next, bytes);
+      ASSERT_GT(got, 0) << "the peer's process ended early";
+      next += got;
+      bytes -= static_cast<std::size_t>(got);
+    }
+  }
+
+  bool is_process_;
+  pid_t process_ = -1;
+  int to_ = -1;
+  int from_ = -1;
+  Node here_;
+  std::vector<std::byte> address_;
+  std::vector<std::byte> key_;
+  RemoteRegion region_;
+};
+
+class TransportLoss : public testing::TestWithParam<TransportRow> {};
+
+TEST_P(TransportLoss, AnIdleDeadPeerIsReportedOnceAndThenUnavailable) {
+  Node node = open_node(GetParam().name, 0);
+  Victim victim(GetParam().name, node);
+  victim.kill();
+  ASSERT_TRUE(drive({&node}, [&] { return node.count(CompletionKind::kPeerLost) != 0; }));
+  ASSERT_EQ(node.seen.size(), 1U);
+  EXPECT_EQ(node.seen[0].peer, 1U);
+  EXPECT_FALSE(node.seen[0].status);
+
+  const auto bytes = pattern(10, 1);
+  EXPECT_EQ(node.transport->send(1, 1, bytes, 5).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(node.transport->flush(1, 6).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(node.transport->write(victim.region(), 0, bytes, 7).error().code,
+            ErrorCode::kUnavailable);
+  // Nothing more comes of it.
+  for (int round = 0; round < 20; ++round) {
+    node.poll();
+    node.transport->wait(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(node.seen.size(), 1U);
+}
+
+TEST_P(TransportLoss, OperationsPendingAtTheDeathComplete) {
+  Node node = open_node(GetParam().name, 0);
+  Victim victim(GetParam().name, node);
+  victim.stop();
+  const auto bytes = pattern(8 << 20, 1);
+  OperationId last = 0;
+  for (int round = 0; round < 4; ++round) {
+    ASSERT_TRUE(node.transport->send(1, 1, bytes, ++last));
+    ASSERT_TRUE(node.transport->write(victim.region(), 0, bytes, ++last));
+  }
+  ASSERT_TRUE(node.transport->flush(1, ++last));
+  const auto all_done = [&] {
+    for (OperationId operation = 1; operation <= last; ++operation) {
+      if (node.of(operation) == nullptr) return false;
+    }
+    return true;
+  };
+  for (int round = 0; round < 20; ++round) node.poll();
+  const bool was_pending = !all_done();
+  // A stopped process cannot take 32 MB of messages.
+  EXPECT_EQ(was_pending, victim.is_process());
+  victim.kill();
+  ASSERT_TRUE(
+      drive({&node}, [&] { return all_done() && node.count(CompletionKind::kPeerLost) != 0; }));
+  std::size_t failures = 0;
+  for (OperationId operation = 1; operation <= last; ++operation) {
+    const Status& status = node.of(operation)->status;
+    if (status) continue;
+    ++failures;
+    EXPECT_EQ(status.error().code, ErrorCode::kUnavailable) << status.error().message;
+  }
+  EXPECT_EQ(failures != 0, victim.is_process());
+  EXPECT_EQ(node.count(CompletionKind::kPeerLost), 1U);
+}
+
+TEST_P(TransportLoss, OperationsPendingAtACloseAreCancelled) {
+  Node node = open_node(GetParam().name, 0);
+  Victim victim(GetParam().name, node);
+  victim.stop();
+  const auto bytes = pattern(8 << 20, 1);
+  for (OperationId operation = 1; operation <= 4; ++operation) {
+    ASSERT_TRUE(node.transport->send(1, 1, bytes, operation));
+  }
+  node.transport->close(1);
+  ASSERT_TRUE(drive({&node}, [&] { return node.of(1) && node.of(2) && node.of(3) && node.of(4); }));
+  std::size_t cancelled = 0;
+  for (const Completion& completion : node.seen) {
+    if (completion.status) continue;
+    ++cancelled;
+    EXPECT_EQ(completion.status.error().code, ErrorCode::kCancelled);
+  }
+  EXPECT_EQ(cancelled != 0, victim.is_process());
+  EXPECT_EQ(node.count(CompletionKind::kPeerLost), 0U);
+}
+
+TEST_P(TransportLoss, ANewPeerTakesTheDeadOnesPlace) {
+  Node node = open_node(GetParam().name, 0);
+  for (int life = 0; life < 3; ++life) {
+    Victim victim(GetParam().name, node);  // connects as node 1 again
+    const auto bytes = pattern(100000, 1);
+    ASSERT_TRUE(node.transport->write(victim.region(), 0, bytes, 3));
+    ASSERT_TRUE(node.transport->flush(1, 4));
+    ASSERT_TRUE(drive({&node}, [&] { return node.of(3) && node.of(4); }));
+    EXPECT_TRUE(node.of(4)->status);
+    victim.kill();
+    ASSERT_TRUE(drive({&node}, [&] { return node.count(CompletionKind::kPeerLost) == 1; }));
+    node.seen.clear();
+  }
+}
+
+TEST_P(TransportLoss, APeersDeathLeavesTheOthersAlone) {
+  Node node = open_node(GetParam().name, 0);
+  Node other = open_node(GetParam().name, 2);
+  ASSERT_TRUE(node.transport->connect(2, other.transport->address()));
+  Victim victim(GetParam().name, node);
+  victim.kill();
+  const auto bytes = pattern(3 << 20, 4);
+  ASSERT_TRUE(node.transport->send(2, 9, bytes));
+  ASSERT_TRUE(drive({&node, &other}, [&] {
+    return other.count(CompletionKind::kMessage) == 1 && node.count(CompletionKind::kPeerLost) == 1;
+  }));
+  EXPECT_TRUE(other.messages()[0]->payload == bytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, TransportLoss,
+                         testing::ValuesIn(transport_table().begin(), transport_table().end()),
+                         [](const auto& row) { return std::string(row.param.name); });
+
+}  // namespace
+}  // namespace sluice::comm
