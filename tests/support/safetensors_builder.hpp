@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes small safetensors files, right ones and ones that lie.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/core/bytes.hpp"
+
+namespace sluice::tests {
+
+// A file around any header text.
+inline std::string safetensors_file(std::string_view header, std::string_view data,
+                                    std::optional<std::uint64_t> claimed_length = {}) {
+  const std::uint64_t length = claimed_length.value_or(header.size());
+  std::string file(sizeof(length), '\0');
+  std::memcpy(file.data(), &length, sizeof(length));
+  file += header;
+  file += data;
+  return file;
+}
+
+class SafetensorsBuilder {
+ public:
+  SafetensorsBuilder& tensor(std::string_view name, std::string_view type,
+                             const std::vector<std::uint64_t>& shape, std::string_view bytes) {
+    header_ += header_.empty() ? "" : ",";
+    header_ += "\"" + std::string(name) + "\":{\"dtype\":\"" + std::string(type) + "\",\"shape\":[";
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      header_ += (i > 0 ? "," : "") + std::to_string(shape[i]);
+    }
+    header_ += "],\"data_offsets\":[" + std::to_string(data_.size()) + "," +
+               std::to_string(data_.size() + bytes.size()) + "]}";
+    data_ += bytes;
+    return *this;
+  }
+  SafetensorsBuilder& tensor_f32(std::string_view name, const std::vector<std::uint64_t>& shape,
+                                 const std::vector<float>& values) {
+    return tensor(name, "F32", shape,
+                  {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
+  }
+
+  std::string build() const {
+    std::string header = "{" + header_ + "}";
+    header.append((8 - header.size() % 8) % 8, ' ');  // as the format's own writer aligns the data
+    return safetensors_file(header, data_);
+  }
+
+ private:
+  std::string header_;
+  std::string data_;
+};
+
+}  // namespace sluice::tests
