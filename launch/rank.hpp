@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// One rank of a cluster, from its configuration file to its end. `serve` and `run` differ only in
+// what the router's rank does while it serves.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "kernels/core/result.hpp"
+#include "runtime/config/config.hpp"
+#include "runtime/model/model_file.hpp"
+#include "runtime/router/router.hpp"
+#include "runtime/tokenizer/tokenizer.hpp"
+
+namespace sluice::launch {
+
+// A model and its tokenizer, with the configuration that named it.
+struct LoadedModel {
+  runtime::ClusterConfig config;
+  std::unique_ptr<runtime::ModelFile> file;
+  std::unique_ptr<runtime::Tokenizer> tokenizer;
+  std::int64_t context_tokens = 0;
+
+  // The configuration's family when it names one, else the model's own template.
+  const std::string& chat_template() const {
+    return config.model.chat_template.empty() ? tokenizer->chat_template()
+                                              : config.model.chat_template;
+  }
+};
+
+// "default" in the configuration is the model that launch/setup put into the cache folder.
+Result<LoadedModel> load_model(const runtime::ClusterConfig& config);
+
+// Runs on the router's rank in a thread of its own, once all workers are ready. The cluster stops
+// when it returns. `stopping` becomes true (and notifies) when the cluster ends before.
+using Front = std::function<Status(runtime::Generator& generator, const LoadedModel& model,
+                                   const std::atomic<bool>& stopping)>;
+
+// Collective over the ranks of an mpirun. Errors are printed once, by one rank. The exit code.
+int run_rank(const std::filesystem::path& config, const Front& front);
+
+// One sentence on stderr.
+void print_error(const Error& error);
+
+}  // namespace sluice::launch

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/run.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <string>
+
+#include "launch/rank.hpp"
+#include "runtime/router/local_generator.hpp"
+#include "runtime/router/prompt_lines.hpp"
+#include "runtime/telemetry/progress_bar.hpp"
+#include "runtime/telemetry/timeline_json.hpp"
+#include "runtime/telemetry/timeline_table.hpp"
+#include "runtime/tokenizer/chat_template.hpp"
+#include "runtime/tokenizer/utf8.hpp"
+
+namespace sluice::launch {
+namespace {
+
+Result<std::string> read_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path)) {
+    return make_error(ErrorCode::kNotFound, "the file " + path.string() + " cannot be read");
+  }
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+Result<std::string> read_prompt(const std::filesystem::path& path) {
+  std::string text = SLUICE_TRY(read_text(path));
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return make_error(ErrorCode::kInvalidArgument, "the prompt in " + path.string() + " is empty");
+  }
+  if (runtime::utf8_valid_run_bytes(text, 0) != text.size()) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "the prompt in " + path.string() + " is not UTF-8 text");
+  }
+  return text;
+}
+
+Result<std::vector<runtime::TokenId>> encode_prompt(const LoadedModel& model,
+                                                    const std::string& text, bool raw) {
+  if (raw) return model.tokenizer->encode(text);
+  const runtime::ChatMessage message{"user", text};
+  const std::string chat =
+      SLUICE_TRY(runtime::render_chat(model.chat_template(), {&message, 1}, true));
+  return model.tokenizer->encode(chat, {.add_special = false, .parse_special = true});
+}
+
+runtime::GenerateRequest make_request(const RunOptions& options,
+                                      std::vector<runtime::TokenId> prompt) {
+  runtime::GenerateRequest request;
+  request.prompt = std::move(prompt);
+  request.tokens_max = options.tokens_max;
+  request.ignore_end = options.ignore_end;
+  request.sampling = options.sampling;
+  return request;
+}
+
+// Streams the answer to standard output, then the measurements.
+Status answer_one(const RunOptions& options, runtime::Generator& generator,
+                  const LoadedModel& model) {
+  const std::string text = SLUICE_TRY(read_prompt(options.prompt_file));
+  auto prompt = SLUICE_TRY(encode_prompt(model, text, options.raw));
+  auto stream = SLUICE_TRY(generator.submit(make_request(options, std::move(prompt))));
+  runtime::StreamDecoder decoder(*model.tokenizer);
+  while (true) {
+    const runtime::GenerateEvent event = SLUICE_TRY(stream->next());
+    if (event.finish != runtime::FinishReason::kStop) std::cout << decoder.push(event.token);
+    if (event.finish != runtime::FinishReason::kNone) break;
+    std::cout << std::flush;
+  }
+  std::cout << decoder.finish() << "\n\n";
+  const runtime::RequestTimeline timeline = stream->timeline();
+  std::cout << (options.json ? runtime::timeline_json(timeline) + "\n"
+                             : runtime::format_timeline(timeline))
+            << std::flush;
+  return {};
+}
+
+Result<std::vector<runtime::TokenId>> answer_tokens(runtime::GenerateStream& stream) {
+  std::vector<runtime::TokenId> tokens;
+  while (true) {
+    const runtime::GenerateEvent event = SLUICE_TRY(stream.next());
+    tokens.push_back(event.token);
+    if (event.finish != runtime::FinishReason::kNone) return tokens;
+  }
+}
+
+// One after the other: this mode compares answers, it does not measure load.
+Status answer_many(const RunOptions& options, runtime::Generator& generator,
+                   const LoadedModel& model) {
+  const std::string text = SLUICE_TRY(read_text(options.prompts_file));
+  auto prompts = SLUICE_TRY(runtime::parse_prompt_lines(text));
+  std::ofstream file;
+  if (!options.output_file.empty()) {
+    file.open(options.output_file, std::ios::binary);
+    if (!file) {
+      return make_error(ErrorCode::kNotFound,
+                        "the file " + options.output_file.string() + " cannot be written");
+    }
+  }
+  std::ostream& out = options.output_file.empty() ? std::cout : file;
+  runtime::ProgressBar bar(std::cerr, {.label = "answering",
+                                       .total = static_cast<std::int64_t>(prompts.size()),
+                                       .in_bytes = false,
+                                       .is_terminal = runtime::stderr_is_terminal()});
+  std::int64_t done = 0;
+  for (runtime::PromptLine& line : prompts) {
+    auto tokens = std::move(line.tokens);
+    if (!line.text.empty()) tokens = SLUICE_TRY(encode_prompt(model, line.text, options.raw));
+    auto stream = SLUICE_TRY(generator.submit(make_request(options, std::move(tokens))));
+    const auto answer = SLUICE_TRY(answer_tokens(*stream));
+    out << runtime::answer_line(answer, model.tokenizer->decode(answer), stream->timeline());
+    bar.update(++done);
+  }
+  out.flush();
+  if (!out) return make_error(ErrorCode::kResourceExhausted, "the answers could not be written");
+  return {};
+}
+
+Status answer(const RunOptions& options, runtime::Generator& generator, const LoadedModel& model) {
+  return options.prompts_file.empty() ? answer_one(options, generator, model)
+                                      : answer_many(options, generator, model);
+}
+
+Status run_local(const RunOptions& options) {
+  const auto config = SLUICE_TRY(runtime::load_config(options.config));
+  const LoadedModel model = SLUICE_TRY(load_model(config));
+  std::unique_ptr<runtime::Generator> generator;
+  {
+    runtime::ProgressBar bar(std::cerr, {.label = "loading the model",
+                                         .total = 100,
+                                         .in_bytes = false,
+                                         .is_terminal = runtime::stderr_is_terminal()});
+    generator = SLUICE_TRY(runtime::create_local_generator(
+        *model.file, config, model.tokenizer->end_of_text(),
+        [&](double done) { bar.update(static_cast<std::int64_t>(100 * done)); }));
+  }
+  return answer(options, *generator, model);
+}
+
+}  // namespace
+
+int run_run(const RunOptions& options) {
+  if (!options.local) {
+    return run_rank(options.config,
+                    [&](runtime::Generator& generator, const LoadedModel& model,
+                        const std::atomic<bool>&) { return answer(options, generator, model); });
+  }
+  const Status status = run_local(options);
+  if (!status) print_error(status.error());
+  return status ? 0 : 1;
+}
+
+}  // namespace sluice::launch

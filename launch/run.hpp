@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sluice run`: one prompt, or a file of them, answered on the terminal.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "runtime/router/generate.hpp"
+
+namespace sluice::launch {
+
+struct RunOptions {
+  std::filesystem::path config;
+  std::filesystem::path prompt_file;   // this, or
+  std::filesystem::path prompts_file;  // that
+  std::filesystem::path output_file;
+  std::int64_t tokens_max = 256;
+  runtime::SamplingOptions sampling;
+  bool raw = false;
+  bool ignore_end = false;
+  bool local = false;
+  bool json = false;
+};
+
+// The exit code.
+int run_run(const RunOptions& options);
+
+}  // namespace sluice::launch

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/serve.hpp"
+
+#include <cstdio>
+
+#include "launch/rank.hpp"
+#include "runtime/router/http_server.hpp"
+
+namespace sluice::launch {
+namespace {
+
+Status serve_http(runtime::Generator& generator, const LoadedModel& model,
+                  const std::atomic<bool>& stopping) {
+  const runtime::ModelInfo info{.name = model.file->spec().name,
+                                .chat_template = model.chat_template(),
+                                .context_tokens = model.context_tokens};
+  auto server = SLUICE_TRY(
+      runtime::HttpServer::start(model.config.router, generator, *model.tokenizer, info));
+  std::fprintf(stderr, "sluice: serving %s on http://%s:%d\n", info.name.c_str(),
+               model.config.router.host.c_str(), int{server->port()});
+  stopping.wait(false);
+  server->stop();
+  return {};
+}
+
+}  // namespace
+
+int run_serve(const ServeOptions& options) { return run_rank(options.config, serve_http); }
+
+}  // namespace sluice::launch

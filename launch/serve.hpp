@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sluice serve`: a cluster behind an OpenAI-compatible HTTP interface, until it is told to stop.
+#pragma once
+
+#include <filesystem>
+
+namespace sluice::launch {
+
+struct ServeOptions {
+  std::filesystem::path config;
+};
+
+// The exit code.
+int run_serve(const ServeOptions& options);
+
+}  // namespace sluice::launch

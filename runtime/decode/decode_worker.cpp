@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/decode/decode_worker.hpp"
+
+#include <algorithm>
+
+#include "runtime/engine/engine_options.hpp"
+#include "runtime/transfer/clock.hpp"
+
+namespace sluice::runtime {
+
+DecodeWorker::DecodeWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model,
+                           std::unique_ptr<KvPool> pool, std::span<const TokenId> end_tokens)
+    : WorkerNode(cluster),
+      shape_(kv_shape_of(model.spec())),
+      pool_(std::move(pool)),
+      end_tokens_(end_tokens),
+      arena_(cluster.memory.bytes) {
+  loop_ = std::make_unique<DecodeLoop>(model, config.decode, *pool_, end_tokens_,
+                                       [this](DecodeEvent event) {
+                                         events_.push(std::move(event));
+                                         cluster_.transport->wake();
+                                       });
+}
+
+Status DecodeWorker::run() {
+  loop();
+  return end_;
+}
+
+void DecodeWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
+  switch (type) {
+    case MessageType::kWant: return take_want(peer, payload);
+    case MessageType::kPieces: return take_pieces(payload);
+    case MessageType::kManifest: return take_manifest(payload);
+    case MessageType::kFailed: return take_failed(payload);
+    case MessageType::kCancel: return take_cancel(payload);
+    case MessageType::kShutdown: stopping_ = true; return;
+    default: return;  // not for this role
+  }
+}
+
+void DecodeWorker::take_want(comm::NodeId peer, Bytes payload) {
+  const auto want = WantMessage::decode(payload);
+  if (!want) return;
+  const auto refuse = [&](const std::string& why) {
+    const Error error = make_error(ErrorCode::kInvalidArgument, why);
+    send_failed(peer, want->request, error);
+    send_failed(cluster_.router, want->request, error);
+  };
+  const FrameLayout layout = FrameLayout::of(shape_, want->prompt_tokens);
+  if (want->prompt_tokens <= 0 || want->tokens_max <= 0 || want->frame_bytes != layout.bytes()) {
+    return refuse("the prefill worker asked for a slot of the wrong size");
+  }
+  if (layout.bytes() > arena_.bytes()) {
+    return refuse("the prompt's KV of " + std::to_string(layout.bytes()) +
+                  " bytes is larger than decode.arena_memory");
+  }
+  if (kv_blocks_for(want->prompt_tokens + want->tokens_max) > pool_->blocks()) {
+    return refuse("prompt and answer together do not fit in decode.kv_memory");
+  }
+  waiting_.push_back({peer, *want});
+}
+
+void DecodeWorker::grant_waiting() {
+  while (!waiting_.empty() && grant(waiting_.front())) waiting_.pop_front();
+}
+
+bool DecodeWorker::grant(const Want& want) {
+  const WantMessage& message = want.message;
+  const FrameLayout layout = FrameLayout::of(shape_, message.prompt_tokens);
+  const std::int64_t blocks = kv_blocks_for(message.prompt_tokens + message.tokens_max);
+  if (pool_->free_blocks() < blocks) return false;
+  const auto offset = arena_.acquire(layout.bytes());
+  if (!offset) return false;
+  auto acquired = pool_->acquire(blocks);
+  SLUICE_CHECK(acquired.has_value(), "the free blocks were counted before");
+  const GrantMessage grant{message.request, next_epoch_++, *offset, layout.bytes()};
+  const Bytes slot(cluster_.memory.data + *offset, layout.bytes());
+  sessions_.emplace(std::piecewise_construct, std::forward_as_tuple(message.request),
+                    std::forward_as_tuple(grant, want.source, layout, slot, std::move(*acquired)));
+  // When the writer cannot be told, nothing was advertised and its loss ends the session.
+  if (!send(want.source, MessageType::kGrant, grant)) close(message.request);
+  return true;
+}
+
+ReceiveSession* DecodeWorker::session_of(RequestId request, std::uint64_t epoch) {
+  const auto found = sessions_.find(request);
+  if (found == sessions_.end() || found->second.epoch() != epoch) return nullptr;  // late
+  return &found->second;
+}
+
+void DecodeWorker::take_pieces(Bytes payload) {
+  const auto message = PiecesMessage::decode(payload);
+  if (!message) return;
+  ReceiveSession* session = session_of(message->request, message->epoch);
+  if (session == nullptr || session->is_cancelled) return;
+  if (const Status taken = session->take(*message, *pool_); !taken) {
+    return fail(*session, taken.error());
+  }
+  complete_if_ready(*session);
+}
+
+void DecodeWorker::take_manifest(Bytes payload) {
+  const auto message = ManifestMessage::decode(payload);
+  if (!message) return;
+  ReceiveSession* session = session_of(message->request, message->epoch);
+  if (session == nullptr) return;
+  // The writer's last word: whatever happens to the request, its slot is free after this.
+  if (session->is_cancelled) return close(message->request);
+  if (const Status taken = session->take(*message); !taken) {
+    fail(*session, taken.error());
+    return close(message->request);
+  }
+  complete_if_ready(*session);
+}
+
+void DecodeWorker::complete_if_ready(ReceiveSession& session) {
+  const auto complete = session.is_complete();
+  if (!complete) {
+    fail(session, complete.error());
+    close(session.request());
+  } else if (*complete) {
+    start(session);
+    close(session.request());
+  }
+}
+
+// Tells everybody; the slot stays until the writer's last word.
+void DecodeWorker::fail(ReceiveSession& session, const Error& error) {
+  session.is_cancelled = true;
+  send_failed(cluster_.router, session.request(), error);
+  send_failed(session.source(), session.request(), error);
+}
+
+void DecodeWorker::start(ReceiveSession& session) {
+  const std::int64_t started_us = monotonic_us();
+  const ManifestMessage& manifest = session.manifest();
+  TokenMessage token{manifest.request, 0, manifest.first_token, FinishReason::kNone,
+                     manifest.timeline};
+  token.finish = finish_after(manifest.first_token, 1, manifest.tokens_max, manifest.ignore_end,
+                              end_tokens_);
+  if (token.finish == FinishReason::kNone) {
+    DecodeJob job;
+    job.request = manifest.request;
+    job.sequence = {std::move(session.blocks()), manifest.prompt_tokens};
+    job.first_token = manifest.first_token;
+    job.tokens_max = manifest.tokens_max;
+    job.ignore_end = manifest.ignore_end;
+    job.sampling = manifest.sampling;
+    job.prefill_end_us = manifest.host == cluster_.host ? manifest.prefill_end_us : 0;
+    loop_->submit(std::move(job));
+  }
+  token.timeline.decode_us = monotonic_us() - started_us;
+  token.timeline.output_tokens = 1;
+  if (token.finish == FinishReason::kNone) running_[manifest.request] = {token.timeline};
+  (void)send(cluster_.router, MessageType::kToken, token);
+}
+
+// Frees what the session still holds: the slot, and blocks that no sequence took over.
+void DecodeWorker::close(RequestId request) {
+  const auto found = sessions_.find(request);
+  arena_.release(found->second.slot_offset());
+  pool_->release(found->second.blocks());
+  sessions_.erase(found);
+}
+
+// From the prefill worker: it has stopped writing.
+void DecodeWorker::take_failed(Bytes payload) {
+  const auto failed = FailedMessage::decode(payload);
+  if (!failed) return;
+  std::erase_if(waiting_,
+                [&](const Want& want) { return want.message.request == failed->request; });
+  if (sessions_.contains(failed->request)) close(failed->request);
+}
+
+void DecodeWorker::take_cancel(Bytes payload) {
+  const auto cancel = CancelMessage::decode(payload);
+  if (!cancel) return;
+  if (const auto found = sessions_.find(cancel->request); found != sessions_.end()) {
+    found->second.is_cancelled = true;
+  }
+  if (running_.contains(cancel->request)) loop_->cancel(cancel->request);
+}
+
+void DecodeWorker::take(DecodeEvent& event) {
+  pool_->release(event.blocks);
+  if (const auto* loaded = std::get_if<DecodeEvent::Loaded>(&event.what)) {
+    (void)send(cluster_.router, MessageType::kLoading,
+               LoadingMessage{loaded->ready ? 1.0 : 0.0, loaded->ready, loaded->error});
+    if (!loaded->error.empty()) {
+      end_ = make_error(ErrorCode::kInternal, loaded->error);
+      stopping_ = true;
+    }
+    return;
+  }
+  const auto running = running_.find(event.request);
+  if (running == running_.end()) return;
+  if (const auto* failed = std::get_if<DecodeEvent::Failed>(&event.what)) {
+    send_failed(cluster_.router, event.request, failed->error);
+    running_.erase(running);
+    return;
+  }
+  const auto& token = std::get<DecodeEvent::Token>(event.what);
+  RequestTimeline& timeline = running->second.timeline;
+  timeline.output_tokens = token.index + 1;
+  if (token.handover_us != 0) timeline.handover_us = token.handover_us;
+  (void)send(cluster_.router, MessageType::kToken,
+             TokenMessage{event.request, token.index, token.token, token.finish, timeline});
+  if (token.finish != FinishReason::kNone) running_.erase(running);
+}
+
+void DecodeWorker::on_peer_lost(comm::NodeId peer, const Status& status) {
+  if (peer == cluster_.router) {
+    stopping_ = true;
+    end_ = make_error(ErrorCode::kUnavailable, "the router is gone: " + status.error().message);
+    return;
+  }
+  std::erase_if(waiting_, [&](const Want& want) { return want.source == peer; });
+  // The writer's process is gone, so on the transports here nothing of it can land any more.
+  std::vector<RequestId> lost;
+  for (const auto& [id, session] : sessions_) {
+    if (session.source() == peer) lost.push_back(id);
+  }
+  for (const RequestId id : lost) {
+    send_failed(cluster_.router, id,
+                make_error(ErrorCode::kUnavailable, "the prefill worker of the request is gone"));
+    close(id);
+  }
+}
+
+bool DecodeWorker::on_turn() {
+  for (DecodeEvent& event : events_.drain()) take(event);
+  grant_waiting();
+  if (!stopping_) return true;
+  say_goodbye();
+  return false;
+}
+
+}  // namespace sluice::runtime

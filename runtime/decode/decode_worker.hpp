@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// A decode worker: grants memory, checks what lands in it, and turns it into tokens.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "runtime/decode/decode_loop.hpp"
+#include "runtime/transfer/arena.hpp"
+#include "runtime/transfer/receive_session.hpp"
+#include "runtime/transfer/worker_node.hpp"
+
+namespace sluice::runtime {
+
+class DecodeWorker : public WorkerNode {
+ public:
+  // Borrows all but the pool; they must outlive it.
+  DecodeWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model,
+               std::unique_ptr<KvPool> pool, std::span<const TokenId> end_tokens);
+
+  // Serves until the router says stop or is gone (kUnavailable), or the model cannot be loaded.
+  Status run();
+
+ private:
+  struct Want {
+    comm::NodeId source = 0;
+    WantMessage message;
+  };
+  // A sequence in the decode loop.
+  struct Running {
+    RequestTimeline timeline;
+  };
+
+  void on_message(comm::NodeId peer, MessageType type, Bytes payload) override;
+  void on_operation(comm::OperationId, const Status&) override {}  // it posts none
+  void on_peer_lost(comm::NodeId peer, const Status& status) override;
+  bool on_turn() override;
+
+  void take_want(comm::NodeId peer, Bytes payload);
+  void take_pieces(Bytes payload);
+  void take_manifest(Bytes payload);
+  void take_failed(Bytes payload);
+  void take_cancel(Bytes payload);
+  void take(DecodeEvent& event);
+  void grant_waiting();
+  bool grant(const Want& want);
+  ReceiveSession* session_of(RequestId request, std::uint64_t epoch);
+  void fail(ReceiveSession& session, const Error& error);
+  void complete_if_ready(ReceiveSession& session);
+  void start(ReceiveSession& session);
+  void close(RequestId request);
+
+  const KvShape shape_;
+  std::unique_ptr<KvPool> pool_;
+  std::span<const TokenId> end_tokens_;
+  Arena arena_;
+  std::uint64_t next_epoch_ = 1;
+  Mailbox<DecodeEvent> events_;
+  std::deque<Want> waiting_;  // in order of arrival, so that a large request is not starved
+  std::map<RequestId, ReceiveSession> sessions_;
+  std::map<RequestId, Running> running_;
+  bool stopping_ = false;
+  Status end_;
+  std::unique_ptr<DecodeLoop> loop_;  // last: its thread uses the mailbox and the pool
+};
+
+}  // namespace sluice::runtime

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/prefill/prefill_worker.hpp"
+
+#include <algorithm>
+
+#include "runtime/engine/engine_options.hpp"
+#include "runtime/transfer/clock.hpp"
+
+namespace sluice::runtime {
+
+PrefillWorker::PrefillWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model)
+    : WorkerNode(cluster), shape_(kv_shape_of(model.spec())), staging_(cluster.memory.bytes) {
+  loop_ = std::make_unique<PrefillLoop>(
+      model, PrefillLoopOptions{config.prefill, shape_, cluster.host}, [this](PrefillEvent event) {
+        events_.push(std::move(event));
+        cluster_.transport->wake();
+      });
+}
+
+Status PrefillWorker::run() {
+  loop();
+  return end_;
+}
+
+void PrefillWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
+  switch (type) {
+    case MessageType::kSubmit: return take_submit(payload);
+    case MessageType::kGrant:
+      if (const auto grant = GrantMessage::decode(payload)) take_grant(peer, *grant);
+      return;
+    case MessageType::kFailed: return take_failed(peer, payload);
+    case MessageType::kCancel: return take_cancel(payload);
+    case MessageType::kShutdown: stopping_ = true; return;
+    default: return;  // not for this role
+  }
+}
+
+void PrefillWorker::take_submit(Bytes payload) {
+  auto submit = SubmitMessage::decode(payload);
+  if (!submit || submit->prompt.empty()) return;  // no request id to answer to
+  const RequestId id = submit->request;
+  const auto tokens = static_cast<std::int64_t>(submit->prompt.size());
+  const FrameLayout layout = FrameLayout::of(shape_, tokens);
+  if (layout.bytes() > staging_.bytes()) {
+    send_failed(cluster_.router, id,
+                make_error(ErrorCode::kInvalidArgument,
+                           "the prompt's KV of " + std::to_string(layout.bytes()) +
+                               " bytes is larger than prefill.send_memory"));
+    return;
+  }
+  const comm::NodeId target = submit->decode_node;
+  if (!cluster_.arenas.contains(target)) {
+    send_failed(cluster_.router, id,
+                make_error(ErrorCode::kInternal, "the request names a decode worker that is none"));
+    return;
+  }
+  // Asked for at once: room is found while the prompt is computed.
+  const WantMessage want{id, tokens, submit->tokens_max, layout.bytes()};
+  if (const Status asked = send(target, MessageType::kWant, want); !asked) {
+    send_failed(cluster_.router, id, asked.error());
+    return;
+  }
+  Request& request = requests_[id];
+  request.job = PrefillJob{std::move(*submit), {}, monotonic_us()};
+  waiting_.push_back(id);
+}
+
+void PrefillWorker::start_waiting() {
+  while (!waiting_.empty()) {
+    const RequestId id = waiting_.front();
+    const auto found = requests_.find(id);
+    if (found == requests_.end()) {  // failed while it waited
+      waiting_.pop_front();
+      continue;
+    }
+    Request& request = found->second;
+    const auto tokens = static_cast<std::int64_t>(request.job.submit.prompt.size());
+    const FrameLayout layout = FrameLayout::of(shape_, tokens);
+    const auto offset = staging_.acquire(layout.bytes());
+    if (!offset) return;  // a handoff under way will free some
+    waiting_.pop_front();
+    request.staging_offset = *offset;
+    request.job.staging = MutableBytes(cluster_.memory.data + *offset, layout.bytes());
+    request.session = std::make_unique<SendSession>(id, request.job.submit.decode_node, layout,
+                                                    request.job.staging);
+    request.computing = true;
+    loop_->submit(request.job);
+    if (request.early_grant) take_grant(request.job.submit.decode_node, *request.early_grant);
+  }
+}
+
+void PrefillWorker::take_grant(comm::NodeId peer, const GrantMessage& grant) {
+  const auto found = requests_.find(grant.request);
+  if (found == requests_.end()) {
+    // It failed here meanwhile: say that nothing will be written, so that the slot is free again.
+    send_failed(peer, grant.request, make_error(ErrorCode::kCancelled, "the request has ended"));
+    return;
+  }
+  Request& request = found->second;
+  if (request.session == nullptr) {
+    request.early_grant = grant;
+    return;
+  }
+  if (const Status taken = request.session->grant(grant, cluster_.arenas.at(peer)); !taken) {
+    fail(grant.request, taken.error(), true);
+  }
+}
+
+void PrefillWorker::take_failed(comm::NodeId /*peer*/, Bytes payload) {
+  const auto failed = FailedMessage::decode(payload);
+  if (!failed) return;
+  // The decode worker told the router itself.
+  fail(failed->request, make_error(failed->code, failed->message), false);
+}
+
+void PrefillWorker::take_cancel(Bytes payload) {
+  const auto cancel = CancelMessage::decode(payload);
+  if (!cancel) return;
+  fail(cancel->request, make_error(ErrorCode::kCancelled, "the request was cancelled"), false);
+}
+
+// The one way a request ends early. The decode worker is told by the session once nothing of ours
+// can land any more; here, when there is no session yet.
+void PrefillWorker::fail(RequestId id, const Error& error, bool tell_router) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) return;
+  Request& request = found->second;
+  if (tell_router) send_failed(cluster_.router, id, error);
+  if (request.session == nullptr) {
+    send_failed(request.job.submit.decode_node, id, error);
+    requests_.erase(found);
+    return;
+  }
+  request.session->abort({id, error.code, error.message});
+  if (request.computing) loop_->cancel(id);
+}
+
+void PrefillWorker::on_operation(comm::OperationId operation, const Status& status) {
+  for (auto& [id, request] : requests_) {
+    if (request.session == nullptr || !request.session->complete(operation, status)) continue;
+    if (!status) fail(id, status.error(), true);
+    return;
+  }
+}
+
+void PrefillWorker::on_peer_lost(comm::NodeId peer, const Status& status) {
+  if (peer == cluster_.router) {
+    stopping_ = true;
+    end_ = make_error(ErrorCode::kUnavailable, "the router is gone: " + status.error().message);
+    return;
+  }
+  std::vector<RequestId> lost;
+  for (const auto& [id, request] : requests_) {
+    if (request.job.submit.decode_node == peer) lost.push_back(id);
+  }
+  for (const RequestId id : lost) {
+    fail(id, make_error(ErrorCode::kUnavailable, "the decode worker of the request is gone"), true);
+  }
+}
+
+void PrefillWorker::take(PrefillEvent& event) {
+  if (const auto* loaded = std::get_if<PrefillEvent::Loaded>(&event.what)) {
+    return take_loaded(*loaded);
+  }
+  const auto found = requests_.find(event.request);
+  if (found == requests_.end()) return;
+  Request& request = found->second;
+  if (const auto* ready = std::get_if<PrefillEvent::PieceReady>(&event.what)) {
+    request.session->add_piece(ready->piece);
+  } else if (auto* finished = std::get_if<PrefillEvent::Finished>(&event.what)) {
+    request.computing = false;
+    request.session->finish(std::move(finished->manifest));
+  } else {
+    request.computing = false;
+    const Error& error = std::get<PrefillEvent::Failed>(event.what).error;
+    fail(event.request, error, error.code != ErrorCode::kCancelled);
+  }
+}
+
+void PrefillWorker::take_loaded(const PrefillEvent::Loaded& loaded) {
+  const Status sent = send(cluster_.router, MessageType::kLoading,
+                           LoadingMessage{loaded.done, loaded.ready, loaded.error});
+  if (!loaded.error.empty() || !sent) {
+    end_ = make_error(ErrorCode::kInternal, loaded.error);
+    stopping_ = true;
+  }
+}
+
+void PrefillWorker::advance() {
+  for (auto entry = requests_.begin(); entry != requests_.end();) {
+    auto& [id, request] = *entry;
+    if (request.session == nullptr) {
+      ++entry;
+      continue;
+    }
+    if (const Status advanced = request.session->advance(*cluster_.transport, next_operation_);
+        !advanced) {
+      fail(id, advanced.error(), true);
+    }
+    const bool done = request.session->is_over() && request.session->is_quiescent();
+    if (!done || request.computing) {
+      ++entry;
+      continue;
+    }
+    staging_.release(request.staging_offset);
+    entry = requests_.erase(entry);
+  }
+}
+
+bool PrefillWorker::on_turn() {
+  for (PrefillEvent& event : events_.drain()) take(event);
+  start_waiting();
+  advance();
+  if (!stopping_) return true;
+  say_goodbye();
+  return false;
+}
+
+}  // namespace sluice::runtime

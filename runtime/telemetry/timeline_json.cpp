@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/telemetry/timeline_json.hpp"
+
+#include <fmt/format.h>
+
+#include "runtime/telemetry/timeline_table.hpp"
+
+namespace sluice::runtime {
+
+std::string timeline_json(const RequestTimeline& t) {
+  return fmt::format(
+      R"({{"prompt_tokens": {}, "output_tokens": {}, "queue_us": {}, "prefill_us": {}, )"
+      R"("encode_us": {}, "wire_us": {}, "decode_us": {}, "handover_us": {}, )"
+      R"("first_token_us": {}, "total_us": {}, "kv_bytes_raw": {}, "kv_bytes_wire": {}, )"
+      R"("link_bytes_per_s": {:.0f}, "decode_tokens_per_s": {:.3f}}})",
+      t.prompt_tokens, t.output_tokens, t.queue_us, t.prefill_us, t.encode_us, t.wire_us,
+      t.decode_us, t.handover_us, t.first_token_us, t.total_us, t.kv_bytes_raw, t.kv_bytes_wire,
+      t.link_bytes_per_s, decode_tokens_per_s(t));
+}
+
+}  // namespace sluice::runtime

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/transfer/cluster.hpp"
+
+#include <algorithm>
+#include <fstream>
+
+#include "comm/registry.hpp"
+#include "runtime/transfer/host_memory.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+// The kernel's boot id: two processes that read the same one share a monotonic clock.
+std::string boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
+}
+
+// Asked before allocating: shared memory is handed out without being there, and the process would
+// be killed when it touches what does not exist.
+Result<comm::Region> register_memory(comm::Transport& transport, const char* what,
+                                     std::size_t bytes) {
+  const auto refuse = [&](const std::string& why) {
+    return make_error(ErrorCode::kResourceExhausted,
+                      "there is no memory for " + std::string(what) + ": " + why);
+  };
+  const std::size_t available = registrable_memory_bytes();
+  if (bytes > available) {
+    return refuse(std::to_string(bytes) + " bytes are configured and " +
+                  std::to_string(available) + " are available");
+  }
+  auto region = transport.allocate(bytes, comm::MemoryKind::kHost);
+  if (!region) return refuse(region.error().message);
+  return region;
+}
+
+Status check_ranks(const ClusterConfig& config, std::size_t ranks) {
+  if (ranks == config.ranks.size()) return {};
+  return make_error(ErrorCode::kInvalidArgument,
+                    "the configuration names " + std::to_string(config.ranks.size()) +
+                        " ranks and " + std::to_string(ranks) +
+                        (ranks == 1 ? " was" : " were") + " started: use mpirun -n " +
+                        std::to_string(config.ranks.size()));
+}
+
+Status open(Cluster& cluster, const ClusterConfig& config, Hello& hello) {
+  cluster.transport = SLUICE_TRY(comm::open_transport(config.transport.backend,
+                                                      {.self = cluster.self, .cuda = false}));
+  if (hello.role == Role::kPrefill) {
+    cluster.memory = SLUICE_TRY(register_memory(*cluster.transport,
+                                                "the staging area (prefill.send_memory)",
+                                                config.prefill.send_memory_bytes));
+  }
+  if (hello.role == Role::kDecode) {
+    cluster.memory = SLUICE_TRY(register_memory(
+        *cluster.transport, "the arena (decode.arena_memory)", config.decode.arena_memory_bytes));
+    hello.arena_key = SLUICE_TRY(cluster.transport->export_region(cluster.memory));
+  }
+  hello.address = cluster.transport->address();
+  return {};
+}
+
+Hello introduce(Cluster& cluster, const Result<ClusterConfig>& config, std::size_t ranks,
+                const JoinRequest& request) {
+  Hello hello;
+  hello.protocol_version = kProtocolVersion;
+  hello.model_fingerprint = request.model_fingerprint;
+  hello.host = cluster.host;
+  hello.error = request.error;
+  const auto fail = [&](const Error& error) {
+    if (hello.error.empty()) hello.error = error.message;
+    return hello;
+  };
+  if (!config) return fail(config.error());
+  hello.config_hash = config_hash(*config);
+  if (const Status enough = check_ranks(*config, ranks); !enough) return fail(enough.error());
+  hello.role = config->ranks[cluster.self];
+  if (!hello.error.empty()) return hello;
+  if (const Status opened = open(cluster, *config, hello); !opened) return fail(opened.error());
+  return hello;
+}
+
+// One sentence for all ranks: what is wrong everywhere is said once, the rest with its rank.
+Status check_hellos(const std::vector<Hello>& hellos) {
+  const auto failed = std::find_if(hellos.begin(), hellos.end(),
+                                   [](const Hello& hello) { return !hello.error.empty(); });
+  if (failed != hellos.end()) {
+    const bool everywhere = std::all_of(hellos.begin(), hellos.end(), [&](const Hello& hello) {
+      return hello.error == failed->error;
+    });
+    if (everywhere) return make_error(ErrorCode::kInvalidArgument, failed->error);
+    return make_error(ErrorCode::kInvalidArgument,
+                      "rank " + std::to_string(failed - hellos.begin()) + " (" +
+                          role_name(failed->role) + "): " + failed->error);
+  }
+  for (const Hello& hello : hellos) {
+    const char* what = nullptr;
+    if (hello.protocol_version != hellos[0].protocol_version) what = "program version";
+    if (hello.config_hash != hellos[0].config_hash) what = "configuration";
+    if (hello.model_fingerprint != hellos[0].model_fingerprint) what = "model";
+    if (what == nullptr) continue;
+    return make_error(ErrorCode::kInvalidArgument,
+                      "rank " + std::to_string(&hello - hellos.data()) + " (" +
+                          role_name(hello.role) + ") has another " + what + " than rank 0");
+  }
+  return {};
+}
+
+Status connect(Cluster& cluster) {
+  for (std::size_t rank = 0; rank < cluster.hellos.size(); ++rank) {
+    const auto node = static_cast<comm::NodeId>(rank);
+    const Hello& hello = cluster.hellos[rank];
+    if (node == cluster.self) continue;
+    SLUICE_TRY(cluster.transport->connect(node, hello.address));
+    if (cluster.hellos[cluster.self].role == Role::kPrefill && hello.role == Role::kDecode) {
+      cluster.arenas[node] = SLUICE_TRY(cluster.transport->import_region(node, hello.arena_key));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<comm::NodeId> Cluster::nodes_of(Role role) const {
+  std::vector<comm::NodeId> nodes;
+  for (std::size_t rank = 0; rank < hellos.size(); ++rank) {
+    if (hellos[rank].role == role) nodes.push_back(static_cast<comm::NodeId>(rank));
+  }
+  return nodes;
+}
+
+Result<Cluster> join_cluster(comm::Bootstrap& bootstrap, const Result<ClusterConfig>& config,
+                             const JoinRequest& request) {
+  Cluster cluster;
+  cluster.self = bootstrap.rank();
+  cluster.host = boot_id();
+  const Hello mine = introduce(cluster, config, bootstrap.ranks(), request);
+  const auto all = SLUICE_TRY(bootstrap.exchange(mine.encode()));
+  for (const auto& bytes : all) cluster.hellos.push_back(SLUICE_TRY(Hello::decode(bytes)));
+  SLUICE_TRY(check_hellos(cluster.hellos));
+  const auto routers = cluster.nodes_of(Role::kRouter);
+  SLUICE_CHECK(routers.size() == 1, "the configuration was checked to have one router");
+  cluster.router = routers.front();
+  SLUICE_TRY(connect(cluster));
+  return cluster;
+}
+
+}  // namespace sluice::runtime

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Joining a cluster: every rank says hello once, then all can reach each other.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/bootstrap/bootstrap.hpp"
+#include "comm/transport.hpp"
+#include "runtime/config/config.hpp"
+#include "runtime/transfer/messages.hpp"
+
+namespace sluice::runtime {
+
+struct Cluster {
+  comm::NodeId self = 0;
+  comm::NodeId router = 0;
+  std::string host;  // as in Hello
+  std::vector<Hello> hellos;
+  std::unique_ptr<comm::Transport> transport;
+  comm::Region memory;  // this rank's registered memory: decode's arena, prefill's staging
+  std::map<comm::NodeId, comm::RemoteRegion> arenas;  // prefill: the decode workers'
+
+  std::vector<comm::NodeId> nodes_of(Role role) const;
+};
+
+// What this rank brings. `error` not empty: it cannot serve, and all others shall know.
+struct JoinRequest {
+  std::uint64_t model_fingerprint = 0;
+  std::string error;
+};
+
+// Collective: every rank of the launch calls it, whatever went wrong before, so that none is left
+// waiting. Opens the transport, registers this role's memory and exchanges hellos.
+// The Error is one sentence for the whole cluster, the same on every rank.
+Result<Cluster> join_cluster(comm::Bootstrap& bootstrap, const Result<ClusterConfig>& config,
+                             const JoinRequest& request);
+
+}  // namespace sluice::runtime

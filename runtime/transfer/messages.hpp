@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control messages of a cluster. None carries KV: that goes by one-sided writes.
+//
+// One request's life: router --Submit--> prefill --Want--> decode --Grant--> prefill; then layer
+// pieces by writes, each flushed and announced by Pieces; Manifest ends the handoff; decode sends
+// Token to the router until the last one. Failed may come from any worker at any time. No rule
+// here depends on the order in which messages arrive.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "comm/transport.hpp"
+#include "kernels/core/bytes.hpp"
+#include "kernels/core/result.hpp"
+#include "runtime/config/config.hpp"
+#include "runtime/router/generate.hpp"
+
+namespace sluice::runtime {
+
+using RequestId = std::uint64_t;
+
+enum class MessageType : std::uint16_t {
+  kSubmit = 1,
+  kWant,
+  kGrant,
+  kPieces,
+  kManifest,
+  kToken,
+  kFailed,
+  kCancel,
+  kLoading,
+  kShutdown,
+  kGoodbye,
+};
+
+// What every rank tells all others once, at start.
+struct Hello {
+  std::uint32_t protocol_version = 0;
+  std::uint64_t config_hash = 0;
+  std::uint64_t model_fingerprint = 0;
+  Role role = Role::kRouter;
+  std::string host;                  // boot id: same value, same monotonic clock
+  std::string error;                 // not empty: this rank cannot serve; why
+  std::vector<std::byte> address;    // of the transport
+  std::vector<std::byte> arena_key;  // decode: where prefill workers write
+
+  std::vector<std::byte> encode() const;
+  static Result<Hello> decode(Bytes bytes);
+};
+
+// Router to prefill: a request and where its KV goes.
+struct SubmitMessage {
+  RequestId request = 0;
+  comm::NodeId decode_node = 0;
+  std::int64_t tokens_max = 0;
+  bool ignore_end = false;
+  SamplingOptions sampling;
+  std::vector<TokenId> prompt;
+
+  std::vector<std::byte> encode() const;
+  static Result<SubmitMessage> decode(Bytes bytes);
+};
+
+// Prefill to decode: room for this request, please.
+struct WantMessage {
+  RequestId request = 0;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t tokens_max = 0;
+  std::uint64_t frame_bytes = 0;
+
+  std::vector<std::byte> encode() const;
+  static Result<WantMessage> decode(Bytes bytes);
+};
+
+// Decode to prefill: write here. `epoch` is new with every grant of this worker: what carries an
+// older one is late and dropped.
+struct GrantMessage {
+  RequestId request = 0;
+  std::uint64_t epoch = 0;
+  std::uint64_t offset_bytes = 0;  // in the decode worker's arena
+  std::uint64_t bytes = 0;
+
+  std::vector<std::byte> encode() const;
+  static Result<GrantMessage> decode(Bytes bytes);
+};
+
+// Rows [first_token, last_token) of one layer, as FrameLayout places them.
+struct Piece {
+  std::int32_t layer = 0;
+  std::int32_t reserved = 0;  // a KV-head range joins here; keeps the struct free of padding
+  std::int64_t first_token = 0;
+  std::int64_t last_token = 0;
+  std::uint64_t checksum = 0;  // XXH3-64 of the piece's bytes
+};
+
+// Prefill to decode: these pieces are written and flushed.
+struct PiecesMessage {
+  RequestId request = 0;
+  std::uint64_t epoch = 0;
+  std::vector<Piece> pieces;
+
+  std::vector<std::byte> encode() const;
+  static Result<PiecesMessage> decode(Bytes bytes);
+};
+
+// Prefill to decode: everything of this request is written and flushed. The layers' checksums are
+// folded from their pieces', in token order.
+struct ManifestMessage {
+  RequestId request = 0;
+  std::uint64_t epoch = 0;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t tokens_max = 0;
+  bool ignore_end = false;
+  TokenId first_token = 0;
+  SamplingOptions sampling;
+  std::vector<std::uint64_t> layer_checksums;
+  RequestTimeline timeline;         // the prefill worker's part
+  std::int64_t prefill_end_us = 0;  // monotonic clock of the prefill host
+  std::string host;
+
+  std::vector<std::byte> encode() const;
+  static Result<ManifestMessage> decode(Bytes bytes);
+};
+
+// Decode to router: the answer's token number `index`. The first and the last carry the timeline.
+struct TokenMessage {
+  RequestId request = 0;
+  std::int64_t index = 0;
+  TokenId token = 0;
+  FinishReason finish = FinishReason::kNone;
+  RequestTimeline timeline;
+
+  std::vector<std::byte> encode() const;
+  static Result<TokenMessage> decode(Bytes bytes);
+};
+
+// A worker to the router and to the other worker of the request: it will not go on.
+struct FailedMessage {
+  RequestId request = 0;
+  ErrorCode code = ErrorCode::kInternal;
+  std::string message;
+
+  std::vector<std::byte> encode() const;
+  static Result<FailedMessage> decode(Bytes bytes);
+};
+
+struct CancelMessage {
+  RequestId request = 0;
+
+  std::vector<std::byte> encode() const;
+  static Result<CancelMessage> decode(Bytes bytes);
+};
+
+// A worker to the router while it loads its model: 0..1, and 1 again when it is ready.
+struct LoadingMessage {
+  double done = 0.0;
+  bool ready = false;
+  std::string error;  // not empty: it will not become ready
+
+  std::vector<std::byte> encode() const;
+  static Result<LoadingMessage> decode(Bytes bytes);
+};
+
+// A worker's last words: what it used.
+struct GoodbyeMessage {
+  std::uint64_t memory_peak_bytes = 0;
+  std::uint64_t memory_file_bytes = 0;  // of it, mapped from files (weights in place)
+
+  std::vector<std::byte> encode() const;
+  static Result<GoodbyeMessage> decode(Bytes bytes);
+};
+
+inline constexpr std::uint32_t kProtocolVersion = 1;
+
+}  // namespace sluice::runtime

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/transfer/worker_node.hpp"
+
+#include "runtime/telemetry/process_memory.hpp"
+#include "runtime/transfer/clock.hpp"
+
+namespace sluice::runtime {
+
+void WorkerNode::loop() {
+  while (true) {
+    const std::size_t count = cluster_.transport->poll(completions_);
+    for (std::size_t i = 0; i < count; ++i) hand_out(completions_[i]);
+    if (!on_turn()) return;
+    if (count == 0) cluster_.transport->wait(kWait);
+  }
+}
+
+void WorkerNode::hand_out(comm::Completion& completion) {
+  switch (completion.kind) {
+    case comm::CompletionKind::kMessage:
+      on_message(completion.peer, static_cast<MessageType>(completion.type), completion.payload);
+      completion.payload.clear();
+      return;
+    case comm::CompletionKind::kPeerLost:
+      on_peer_lost(completion.peer, completion.status);
+      return;
+    case comm::CompletionKind::kWriteDone:
+    case comm::CompletionKind::kFlushDone:
+      on_operation(completion.operation, completion.status);
+      return;
+    case comm::CompletionKind::kSendDone:
+      return;
+  }
+}
+
+void WorkerNode::send_failed(comm::NodeId peer, RequestId request, const Error& error) {
+  // A peer that cannot be told is lost, and on_peer_lost() says so on its own.
+  (void)send(peer, MessageType::kFailed, FailedMessage{request, error.code, error.message});
+}
+
+void WorkerNode::say_goodbye() {
+  constexpr comm::OperationId kLastFlush = ~comm::OperationId{0};
+  constexpr std::int64_t kDeliveryTimeoutUs = 2'000'000;  // the router may be gone
+  GoodbyeMessage goodbye;
+  if (const auto memory = read_process_memory()) {
+    goodbye = {memory->peak_bytes, memory->file_bytes};
+  }
+  if (!send(cluster_.router, MessageType::kGoodbye, goodbye)) return;
+  if (!cluster_.transport->flush(cluster_.router, kLastFlush)) return;
+  const std::int64_t started_us = monotonic_us();
+  while (monotonic_us() - started_us < kDeliveryTimeoutUs) {
+    const std::size_t count = cluster_.transport->poll(completions_);
+    for (std::size_t i = 0; i < count; ++i) {
+      const comm::Completion& completion = completions_[i];
+      if (completion.operation == kLastFlush) return;
+      if (completion.kind == comm::CompletionKind::kPeerLost &&
+          completion.peer == cluster_.router) {
+        return;
+      }
+    }
+    if (count == 0) cluster_.transport->wait(kWait);
+  }
+}
+
+}  // namespace sluice::runtime
