@@ -64,7 +64,8 @@ struct UnpackKvRowsBody {
     const KvPagePlace place{task.block_tokens, task.kv_heads, task.head_dim};
     const std::int64_t token = task.first_token + block.index();
     auto* page = reinterpret_cast<Page*>(task.pages[token / task.block_tokens]);
-    const auto* row = reinterpret_cast<const Row*>(task.rows) + block.index() * place.row_elements();
+    const auto* row =
+        reinterpret_cast<const Row*>(task.rows) + block.index() * place.row_elements();
     const std::int64_t token_in_block = token % task.block_tokens;
     block.each(place.row_elements(), [=](std::int64_t i) {
       page[place.at(token_in_block, i)] = convert_element<Page>(row[i]);
