@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/engine/decode_cpu.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "runtime/kv/kv_pool.hpp"
+#include "tests/support/reference_forward.hpp"
+#include "tests/support/tiny_model.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+std::vector<TokenId> random_tokens(std::size_t count, std::int64_t vocab, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::vector<TokenId> tokens(count);
+  for (TokenId& token : tokens) token = static_cast<TokenId>(generator() % vocab);
+  return tokens;
+}
+
+std::unique_ptr<KvPool> pool_for(const ModelSpec& spec, DType dtype, std::int64_t blocks) {
+  return KvPool::create({spec.layers, spec.kv_heads, spec.head_dim, dtype}, blocks).value();
+}
+
+// Logits after each token, one token a step.
+std::vector<std::vector<float>> run(const ModelFile& model, int threads, DType kv_dtype,
+                                    const std::vector<TokenId>& tokens) {
+  auto engine = create_decode_cpu(model, {.threads = threads}).value();
+  const std::int64_t blocks = kv_blocks_for(static_cast<std::int64_t>(tokens.size()));
+  auto pool = pool_for(model.spec(), kv_dtype, blocks);
+  KvSequence sequence{pool->acquire(blocks).value(), 0};
+  std::reverse(sequence.blocks.begin(), sequence.blocks.end());
+  KvSequence* const sequences[] = {&sequence};
+  std::vector<std::vector<float>> logits;
+  for (const TokenId token : tokens) {
+    logits.emplace_back(static_cast<std::size_t>(model.spec().vocab));
+    engine->decode(*pool, sequences, {&token, 1}, logits.back()).value();
+  }
+  EXPECT_EQ(sequence.tokens, static_cast<std::int64_t>(tokens.size()));
+  return logits;
+}
+
+void expect_near_reference(const ModelFile& model, DType kv_dtype, std::size_t count,
+                           double tolerance) {
+  const auto tokens = random_tokens(count, model.spec().vocab, 3);
+  const auto expected = ReferenceForward(model, kv_dtype).logits(tokens);
+  const auto logits = run(model, 2, kv_dtype, tokens);
+  double largest = 0;
+  for (std::size_t t = 0; t < count; ++t) {
+    for (std::size_t i = 0; i < logits[t].size(); ++i) {
+      ASSERT_NEAR(logits[t][i], expected[t][i], tolerance) << "position " << t << " logit " << i;
+      largest = std::max(largest, std::abs(expected[t][i]));
+    }
+  }
+  EXPECT_GT(largest, 1.0) << "the tolerance says nothing about logits this small";
+}
+
+TEST(DecodeCpu, AgreesWithTheReferenceForEveryWayOfSharingHeads) {
+  for (const std::int64_t kv_heads : {1, 2, 6}) {
+    SCOPED_TRACE(kv_heads);
+    ModelSpec spec = tiny_spec();
+    spec.kv_heads = kv_heads;
+    expect_near_reference(TinyModel(spec), DType::kF32, 40, 2e-5);
+  }
+}
+
+TEST(DecodeCpu, AgreesWithTheReferenceForBothRopeStylesAndPartialRotation) {
+  for (const RopeStyle style : {RopeStyle::kInterleaved, RopeStyle::kHalves}) {
+    for (const std::int64_t dims : {4, 8}) {
+      ModelSpec spec = tiny_spec();
+      spec.rope.style = style;
+      spec.rope.dims = dims;
+      expect_near_reference(TinyModel(spec), DType::kF32, 20, 2e-5);
+    }
+  }
+}
+
+TEST(DecodeCpu, AgreesWithTheReferenceWithBiasesAndTiedEmbeddings) {
+  ModelSpec spec = tiny_spec();
+  spec.attention_bias = true;
+  spec.tied_embeddings = true;
+  expect_near_reference(TinyModel(spec), DType::kF32, 20, 2e-5);
+}
+
+TEST(DecodeCpu, AgreesWithTheReferenceInBf16) {
+  // A key that rounds the other way differs by 2^-8 of itself, hence the tolerance.
+  expect_near_reference(TinyModel(tiny_spec(), 1, DType::kBF16), DType::kBF16, 20, 2e-2);
+}
+
+TEST(DecodeCpu, AgreesWithTheReferenceOverSeveralSplits) {
+  ModelSpec spec = tiny_spec();
+  spec.layers = 1;
+  spec.vocab = 31;
+  expect_near_reference(TinyModel(spec), DType::kF32, 150, 2e-5);
+}
+
+TEST(DecodeCpu, TheNumberOfThreadsChangesNoBit) {
+  const TinyModel model(tiny_spec());
+  const auto tokens = random_tokens(140, model.spec().vocab, 4);
+  const auto one = run(model, 1, DType::kBF16, tokens);
+  EXPECT_EQ(one, run(model, 2, DType::kBF16, tokens));
+  EXPECT_EQ(one, run(model, 5, DType::kBF16, tokens));
+}
+
+TEST(DecodeCpu, ABatchGivesWhatItsSequencesGiveAlone) {
+  const TinyModel model(tiny_spec());
+  const auto vocab = static_cast<std::size_t>(model.spec().vocab);
+  constexpr std::size_t kSequences = 18;  // more than the engine takes at once
+  auto engine = create_decode_cpu(model, {.threads = 2}).value();
+  auto pool = pool_for(model.spec(), DType::kBF16, 2 * kSequences);
+  std::vector<KvSequence> sequences(kSequences);
+  std::vector<std::vector<TokenId>> tokens;
+  for (std::size_t m = 0; m < kSequences; ++m) {
+    sequences[m].blocks = pool->acquire(2).value();
+    tokens.push_back(random_tokens(30 + m, model.spec().vocab, static_cast<unsigned>(m)));
+  }
+  // Sequence m joins at step m, so that positions differ.
+  std::vector<std::vector<std::vector<float>>> together(kSequences);
+  for (std::size_t step = 0; step < 30 + 2 * kSequences; ++step) {
+    std::vector<KvSequence*> active;
+    std::vector<TokenId> inputs;
+    std::vector<std::size_t> ids;
+    for (std::size_t m = 0; m <= std::min(step, kSequences - 1); ++m) {
+      if (step - m >= tokens[m].size()) continue;
+      ids.push_back(m);
+      active.push_back(&sequences[m]);
+      inputs.push_back(tokens[m][step - m]);
+    }
+    std::vector<float> logits(active.size() * vocab);
+    engine->decode(*pool, active, inputs, logits).value();
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const auto first = logits.begin() + static_cast<std::ptrdiff_t>(i * vocab);
+      together[ids[i]].emplace_back(first, first + static_cast<std::ptrdiff_t>(vocab));
+    }
+  }
+  for (std::size_t m = 0; m < kSequences; ++m) {
+    EXPECT_EQ(together[m], run(model, 1, DType::kBF16, tokens[m])) << "sequence " << m;
+  }
+}
+
+// What decode refuses, in words, leaving everything as it was.
+class DecodeCpuRefuses : public testing::Test {
+ protected:
+  Error error_of(KvPool& pool, std::vector<KvSequence*> sequences, std::vector<TokenId> tokens) {
+    std::vector<float> logits(sequences.size() * static_cast<std::size_t>(model_.spec().vocab));
+    const Status status = engine_->decode(pool, sequences, tokens, logits);
+    return status ? Error{} : status.error();
+  }
+
+  TinyModel model_{tiny_spec()};
+  std::unique_ptr<DecodeEngine> engine_ = create_decode_cpu(model_, {.threads = 1}).value();
+  std::unique_ptr<KvPool> pool_ = pool_for(model_.spec(), DType::kF32, 20);
+  KvSequence sequence_{pool_->acquire(1).value(), 0};
+};
+
+TEST_F(DecodeCpuRefuses, ATokenOutsideTheVocabulary) {
+  EXPECT_THAT(error_of(*pool_, {&sequence_}, {97}).message, testing::HasSubstr("token 97"));
+  EXPECT_THAT(error_of(*pool_, {&sequence_}, {-1}).message, testing::HasSubstr("token -1"));
+  EXPECT_EQ(sequence_.tokens, 0);
+}
+
+TEST_F(DecodeCpuRefuses, ASequenceWithoutRoom) {
+  sequence_.tokens = kKvBlockTokens;
+  const Error error = error_of(*pool_, {&sequence_}, {1});
+  EXPECT_EQ(error.code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(error.message, testing::HasSubstr("has 1 KV blocks and needs 2"));
+  EXPECT_EQ(sequence_.tokens, kKvBlockTokens);
+}
+
+TEST_F(DecodeCpuRefuses, ASequenceAtTheEndOfTheContext) {
+  sequence_.tokens = model_.spec().context_max;
+  EXPECT_THAT(error_of(*pool_, {&sequence_}, {1}).message, testing::HasSubstr("512 tokens"));
+}
+
+TEST_F(DecodeCpuRefuses, ABlockOutsideThePool) {
+  sequence_.blocks[0] = 20;
+  EXPECT_THAT(error_of(*pool_, {&sequence_}, {1}).message, testing::HasSubstr("outside the pool"));
+}
+
+TEST_F(DecodeCpuRefuses, TheSameSequenceTwice) {
+  EXPECT_THAT(error_of(*pool_, {&sequence_, &sequence_}, {1, 1}).message,
+              testing::HasSubstr("twice"));
+}
+
+TEST_F(DecodeCpuRefuses, APoolOfAnotherShape) {
+  ModelSpec other = tiny_spec();
+  other.kv_heads = 3;
+  auto pool = pool_for(other, DType::kF32, 1);
+  EXPECT_THAT(error_of(*pool, {&sequence_}, {1}).message, testing::HasSubstr("another shape"));
+}
+
+TEST_F(DecodeCpuRefuses, CountsThatDoNotMatch) {
+  EXPECT_THAT(error_of(*pool_, {&sequence_}, {1, 2}).message, testing::HasSubstr("one token"));
+  std::vector<float> logits(3);
+  KvSequence* const sequences[] = {&sequence_};
+  const TokenId token = 1;
+  EXPECT_FALSE(engine_->decode(*pool_, sequences, {&token, 1}, logits));
+}
+
+TEST(DecodeCpuCreate, SaysWhichWeightIsMissing) {
+  TinyModel model(tiny_spec());
+  model.drop(WeightRole::kDown, 1);
+  const auto engine = create_decode_cpu(model, {});
+  ASSERT_FALSE(engine);
+  EXPECT_EQ(engine.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(engine.error().message, testing::HasSubstr("of layer 1 is missing"));
+}
+
+TEST(DecodeCpuCreate, CudaIsAClearRefusal) {
+  const TinyModel model(tiny_spec());
+  const auto engine = DecodeEngine::create(model, {.device = Device::kCuda});
+  ASSERT_FALSE(engine);
+  EXPECT_EQ(engine.error().code, ErrorCode::kUnsupported);
+}
+
+}  // namespace
+}  // namespace sluice::runtime
