@@ -62,14 +62,16 @@ bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
 
 }  // namespace
 
-AddedTokenMatcher::AddedTokenMatcher(std::vector<const AddedToken*> tokens)
+AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens)
     : tokens_(std::move(tokens)), nodes_(1) {
-  for (const AddedToken* token : tokens_) insert(*token);
+  for (std::uint32_t i = 0; i < tokens_.size(); ++i) insert(i);
 }
 
-void AddedTokenMatcher::insert(const AddedToken& token) {
+void AddedTokenMatcher::insert(std::uint32_t index) {
+  const std::string& content = tokens_[index].content;
+  if (content.empty()) return;
   std::uint32_t at = 0;
-  for (const char c : token.content) {
+  for (const char c : content) {
     const auto byte = static_cast<unsigned char>(c);
     auto& edges = nodes_[at].edges;
     const auto place = std::lower_bound(edges.begin(), edges.end(), byte,
@@ -83,8 +85,8 @@ void AddedTokenMatcher::insert(const AddedToken& token) {
       at = created;
     }
   }
-  nodes_[at].token = &token;
-  if (!token.content.empty()) starts_[static_cast<unsigned char>(token.content[0])] = true;
+  nodes_[at].token = static_cast<std::int32_t>(index);
+  starts_[static_cast<unsigned char>(content[0])] = true;
 }
 
 const AddedToken* AddedTokenMatcher::longest_at(std::string_view text, std::size_t at) const {
@@ -96,7 +98,7 @@ const AddedToken* AddedTokenMatcher::longest_at(std::string_view text, std::size
                                        [](const Edge& e, unsigned char b) { return e.byte < b; });
     if (edge == node->edges.end() || edge->byte != byte) break;
     node = &nodes_[edge->node];
-    if (node->token != nullptr) longest = node->token;
+    if (node->token >= 0) longest = &tokens_[static_cast<std::size_t>(node->token)];
   }
   return longest;
 }

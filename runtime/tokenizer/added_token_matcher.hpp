@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -15,8 +14,7 @@ namespace sluice::runtime {
 
 class AddedTokenMatcher {
  public:
-  // `tokens` outlives the matcher.
-  explicit AddedTokenMatcher(std::vector<const AddedToken*> tokens);
+  explicit AddedTokenMatcher(std::vector<AddedToken> tokens);
 
   struct Match {
     const AddedToken* token;
@@ -37,13 +35,13 @@ class AddedTokenMatcher {
   };
   struct Node {
     std::vector<Edge> edges;
-    const AddedToken* token = nullptr;
+    std::int32_t token = -1;  // an index into tokens_
   };
 
-  void insert(const AddedToken& token);
+  void insert(std::uint32_t index);
   const AddedToken* longest_at(std::string_view text, std::size_t at) const;
 
-  std::vector<const AddedToken*> tokens_;
+  std::vector<AddedToken> tokens_;
   std::vector<Node> nodes_;
   std::array<bool, 256> starts_{};  // bytes with which a token begins
 };

@@ -15,10 +15,13 @@
 namespace sluice::runtime {
 namespace {
 
-std::vector<const AddedToken*> select_tokens(const TokenizerData& data, bool normalized) {
-  std::vector<const AddedToken*> tokens;
+// The added tokens as they are looked for: those of the normalized text are normalized too.
+std::vector<AddedToken> select_tokens(const TokenizerData& data, bool normalized) {
+  std::vector<AddedToken> tokens;
   for (const auto& token : data.added_tokens) {
-    if (token.normalized == normalized) tokens.push_back(&token);
+    if (token.normalized != normalized) continue;
+    tokens.push_back(token);
+    if (normalized) tokens.back().content = normalize(data.normalizer, token.content);
   }
   return tokens;
 }

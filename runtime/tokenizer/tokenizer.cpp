@@ -5,9 +5,16 @@
 
 #include "runtime/model/model_file.hpp"
 #include "runtime/tokenizer/gguf_vocabulary.hpp"
+#include "runtime/tokenizer/json_vocabulary.hpp"
 #include "runtime/tokenizer/tokenizer_data.hpp"
 
 namespace sluice::runtime {
+namespace {
+
+// The largest published tokenizer.json files have some 35 MB.
+constexpr std::size_t kTokenizerBytesMax = 256 << 20;
+
+}  // namespace
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::open(const ModelFile& model) {
   if (model.gguf() != nullptr) return from_gguf(*model.gguf());
@@ -19,7 +26,10 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_gguf(const GgufFile& gguf) {
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(const std::filesystem::path& path) {
-  return make_error(ErrorCode::kUnsupported, "not yet: " + path.string());
+  const std::string text = SLUICE_TRY(read_text_file(path, kTokenizerBytesMax));
+  TokenizerData data = SLUICE_TRY(read_json_vocabulary(text));
+  SLUICE_TRY(read_json_settings(path.parent_path(), data));
+  return make_tokenizer(std::move(data));
 }
 
 }  // namespace sluice::runtime
