@@ -28,6 +28,8 @@ inline Bytes as_bytes(std::string_view text) {
 // Appends fields; the buffer grows.
 class ByteWriter {
  public:
+  ByteWriter() { buffer_.reserve(kReservedBytes); }
+
   template <class T>
     requires std::is_trivially_copyable_v<T>
   void put(const T& value) {
@@ -52,6 +54,8 @@ class ByteWriter {
     buffer_.resize(before + bytes);
     if (bytes != 0) std::memcpy(buffer_.data() + before, first, bytes);
   }
+
+  static constexpr std::size_t kReservedBytes = 256;  // most messages need no second allocation
 
   std::vector<std::byte> buffer_;
 };

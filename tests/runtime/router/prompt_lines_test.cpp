@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/router/prompt_lines.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sluice::runtime {
+namespace {
+
+TEST(PromptLines, TextAndIds) {
+  const auto prompts = parse_prompt_lines("\"two\\nlines\"\n\n  \r\n[1, 2, 3]");
+  ASSERT_TRUE(prompts.has_value()) << prompts.error().message;
+  ASSERT_EQ(prompts->size(), 2U);
+  EXPECT_EQ((*prompts)[0].text, "two\nlines");
+  EXPECT_EQ((*prompts)[1].tokens, (std::vector<TokenId>{1, 2, 3}));
+}
+
+TEST(PromptLines, TheBadLineIsNamed) {
+  for (const char* bad : {"\"a\"\n{}", "\"a\"\n[1, -1]", "\"a\"\n[1.5]", "\"a\"\n[4294967296]",
+                          "\"a\"\n[]", "\"a\"\n\"\"", "\"a\"\n\"open", "\"a\"\nnull"}) {
+    const auto prompts = parse_prompt_lines(bad);
+    ASSERT_FALSE(prompts.has_value()) << bad;
+    EXPECT_NE(prompts.error().message.find("line 2"), std::string::npos) << prompts.error().message;
+  }
+  EXPECT_FALSE(parse_prompt_lines("\n\n").has_value());
+}
+
+TEST(PromptLines, AnswersAreJsonWhateverTheBytes) {
+  const std::string line = answer_line(std::vector<TokenId>{4, 5}, "a\"\n\xff", {});
+  EXPECT_EQ(line.find("{\"tokens\":[4,5],\"text\":\"a\\\"\\n\xef\xbf\xbd\",\"timeline\":{"), 0U)
+      << line;
+  EXPECT_EQ(line.back(), '\n');
+}
+
+}  // namespace
+}  // namespace sluice::runtime

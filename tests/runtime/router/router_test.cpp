@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole protocol, from submit to the last token, against the same job in one process.
+#include "runtime/router/router.hpp"
+
+#include <gtest/gtest.h>
+
+#include "runtime/router/local_generator.hpp"
+#include "tests/support/process_cluster.hpp"
+#include "tests/support/tiny_model.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+const std::vector<Role> kOneOfEach{Role::kRouter, Role::kPrefill, Role::kDecode};
+const std::vector<Role> kTwoOfEach{Role::kRouter, Role::kPrefill, Role::kPrefill, Role::kDecode,
+                                   Role::kDecode};
+
+GenerateRequest request_of(std::int64_t prompt_tokens, std::int64_t tokens_max,
+                           std::uint64_t seed) {
+  GenerateRequest request;
+  std::mt19937_64 random(seed);
+  for (std::int64_t i = 0; i < prompt_tokens; ++i) {
+    request.prompt.push_back(static_cast<TokenId>(random() % 97));
+  }
+  request.tokens_max = tokens_max;
+  // Drawn, not greedy: a tiny random model repeats itself when greedy, which hides mistakes.
+  request.sampling = {.temperature = 1.0, .top_p = 1.0, .top_k = 0, .seed = seed};
+  return request;
+}
+
+std::vector<TokenId> local_answer(const ModelFile& model, const ClusterConfig& config,
+                                  const GenerateRequest& request,
+                                  std::span<const TokenId> end_tokens = {}) {
+  auto local = create_local_generator(model, config, end_tokens, {});
+  EXPECT_TRUE(local.has_value());
+  auto stream = (*local)->submit(request);
+  EXPECT_TRUE(stream.has_value());
+  return collect(**stream).value();
+}
+
+TEST(Router, AnswersAreThoseOfOneProcess) {
+  const TinyModel model(tiny_spec());
+  const ClusterConfig config = process_config(kOneOfEach);
+  ProcessCluster cluster(model, config);
+  for (const std::int64_t prompt_tokens : {1, 2, 15, 16, 17, 31, 32, 33, 100, 300}) {
+    const auto request = request_of(prompt_tokens, 12, static_cast<std::uint64_t>(prompt_tokens));
+    auto stream = cluster.router().submit(request);
+    ASSERT_TRUE(stream.has_value());
+    const auto answer = collect(**stream);
+    ASSERT_TRUE(answer.has_value()) << answer.error().message;
+    EXPECT_EQ(*answer, local_answer(model, config, request)) << prompt_tokens;
+  }
+}
+
+TEST(Router, ManyAtOnceOverTwoOfEachRole) {
+  const TinyModel model(tiny_spec());
+  const ClusterConfig config = process_config(kTwoOfEach);
+  ProcessCluster cluster(model, config);
+  std::vector<std::unique_ptr<GenerateStream>> streams;
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    auto stream = cluster.router().submit(request_of(1 + static_cast<std::int64_t>(i) * 7, 9, i));
+    ASSERT_TRUE(stream.has_value());
+    streams.push_back(std::move(*stream));
+  }
+  for (std::uint64_t i = 0; i < streams.size(); ++i) {
+    const auto answer = collect(*streams[i]);
+    ASSERT_TRUE(answer.has_value()) << answer.error().message;
+    const auto request = request_of(1 + static_cast<std::int64_t>(i) * 7, 9, i);
+    EXPECT_EQ(*answer, local_answer(model, config, request)) << i;
+  }
+}
+
+TEST(Router, AnEndTokenStopsAndIsTheLast) {
+  const TinyModel model(tiny_spec());
+  const ClusterConfig config = process_config(kOneOfEach);
+  const auto request = request_of(20, 30, 5);
+  const auto whole = local_answer(model, config, request);
+  const std::vector<TokenId> end{whole[3]};
+  ProcessCluster cluster(model, config, end);
+  auto stream = cluster.router().submit(request);
+  ASSERT_TRUE(stream.has_value());
+  const auto answer = collect(**stream);
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->back(), whole[3]);
+  EXPECT_EQ(*answer, local_answer(model, config, request, end));
+}
+
+TEST(Router, OneTokenAnswersNeedNoDecoding) {
+  const TinyModel model(tiny_spec());
+  ProcessCluster cluster(model, process_config(kOneOfEach));
+  auto stream = cluster.router().submit(request_of(40, 1, 1));
+  ASSERT_TRUE(stream.has_value());
+  EXPECT_EQ(collect(**stream).value().size(), 1U);
+}
+
+TEST(Router, TheTimelineAddsUp) {
+  const TinyModel model(tiny_spec());
+  ProcessCluster cluster(model, process_config(kOneOfEach));
+  auto stream = cluster.router().submit(request_of(100, 5, 1));
+  ASSERT_TRUE(stream.has_value());
+  ASSERT_TRUE(collect(**stream).has_value());
+  const RequestTimeline timeline = (*stream)->timeline();
+  EXPECT_EQ(timeline.prompt_tokens, 100);
+  EXPECT_EQ(timeline.output_tokens, 5);
+  EXPECT_GT(timeline.prefill_us, 0);
+  EXPECT_GT(timeline.handover_us, 0);
+  EXPECT_GT(timeline.link_bytes_per_s, 0);
+  EXPECT_EQ(timeline.kv_bytes_raw, 100U * 2 * 2 * 16 * 2);  // tokens, layers, K and V, width, BF16
+  EXPECT_EQ(timeline.kv_bytes_wire, timeline.kv_bytes_raw);
+  EXPECT_LE(timeline.queue_us + timeline.prefill_us + timeline.encode_us + timeline.wire_us +
+                timeline.decode_us,
+            timeline.first_token_us);
+  EXPECT_LE(timeline.first_token_us, timeline.total_us);
+}
+
+TEST(Router, CancelledAndDroppedRequestsLeaveNothingBehind) {
+  const TinyModel model(tiny_spec());
+  const ClusterConfig config = process_config(kOneOfEach);
+  ProcessCluster cluster(model, config);
+  for (std::uint64_t i = 0; i < 30; ++i) {
+    auto stream = cluster.router().submit(request_of(200, 250, i));
+    ASSERT_TRUE(stream.has_value());
+    if (i % 3 == 0) continue;  // dropped at once
+    if (i % 3 == 1) ASSERT_TRUE((*stream)->next().has_value());
+    (*stream)->cancel();
+    Result<std::vector<TokenId>> rest = collect(**stream);
+    ASSERT_FALSE(rest.has_value());
+    EXPECT_EQ(rest.error().code, ErrorCode::kCancelled);
+  }
+  // Memory for only a few requests of this size exists: these pass only if all came back.
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    auto stream = cluster.router().submit(request_of(400, 100, i));
+    ASSERT_TRUE(stream.has_value());
+    EXPECT_EQ(collect(**stream).value().size(), 100U);
+  }
+}
+
+TEST(Router, WhatCannotFitIsRefusedInWords) {
+  const TinyModel model(tiny_spec());
+  ClusterConfig config = process_config(kOneOfEach);
+  config.decode.arena_memory_bytes = 4096;
+  ProcessCluster cluster(model, config);
+  auto stream = cluster.router().submit(request_of(200, 5, 1));
+  ASSERT_TRUE(stream.has_value());
+  const auto answer = collect(**stream);
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(answer.error().message.find("decode.arena_memory"), std::string::npos);
+}
+
+TEST(Router, StoppingEndsOpenRequestsAndRefusesNewOnes) {
+  const TinyModel model(tiny_spec());
+  ProcessCluster cluster(model, process_config(kOneOfEach));
+  auto stream = cluster.router().submit(request_of(200, 300, 1));
+  ASSERT_TRUE(stream.has_value());
+  cluster.router().stop();
+  EXPECT_FALSE(collect(**stream).has_value());
+  EXPECT_FALSE(cluster.router().submit(request_of(5, 5, 1)).has_value());
+}
+
+TEST(Router, WorkersReportTheirMemory) {
+  const TinyModel model(tiny_spec());
+  ProcessCluster cluster(model, process_config(kTwoOfEach));
+  cluster.stop();
+  ASSERT_EQ(cluster.router().reports().size(), 4U);
+  for (const WorkerReport& report : cluster.router().reports()) {
+    EXPECT_GT(report.memory_peak_bytes, 0U);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::runtime

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/transfer/cluster.hpp"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace sluice::runtime {
+namespace {
+
+ClusterConfig small_config() {
+  ClusterConfig config;
+  config.ranks = {Role::kRouter, Role::kPrefill, Role::kDecode};
+  config.transport.backend = "loopback";
+  config.prefill.send_memory_bytes = 1 << 16;
+  config.decode.arena_memory_bytes = 1 << 16;
+  return config;
+}
+
+// Joins with a rank a thread; `configs` and `requests` by rank.
+std::vector<Result<Cluster>> join_all(const std::vector<Result<ClusterConfig>>& configs,
+                                      const std::vector<JoinRequest>& requests) {
+  auto bootstraps = comm::open_local_bootstraps(static_cast<comm::NodeId>(configs.size()));
+  std::vector<Result<Cluster>> joined;
+  for (std::size_t i = 0; i < configs.size(); ++i) joined.emplace_back(Error{});
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < configs.size(); ++i) {
+    threads.emplace_back(
+        [&, i] { joined[i] = join_cluster(*bootstraps[i], configs[i], requests[i]); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return joined;
+}
+
+// Every rank has the same sentence, and it contains `part`.
+void expect_refused(const std::vector<Result<Cluster>>& joined, const std::string& part) {
+  for (const auto& cluster : joined) {
+    ASSERT_FALSE(cluster.has_value());
+    EXPECT_EQ(cluster.error().message, joined.front().error().message);
+    EXPECT_NE(cluster.error().message.find(part), std::string::npos) << cluster.error().message;
+  }
+}
+
+TEST(Cluster, EveryoneKnowsEveryone) {
+  const auto joined = join_all({small_config(), small_config(), small_config()}, {{}, {}, {}});
+  for (const auto& cluster : joined) ASSERT_TRUE(cluster.has_value()) << cluster.error().message;
+  EXPECT_EQ(joined[0]->nodes_of(Role::kDecode), std::vector<comm::NodeId>{2});
+  EXPECT_EQ(joined[1]->arenas.at(2).bytes, std::size_t{1} << 16);
+  EXPECT_TRUE(joined[0]->arenas.empty());
+  EXPECT_EQ(joined[2]->router, 0U);
+}
+
+TEST(Cluster, OneRanksTroubleIsEveryonesAndNamesTheRank) {
+  const auto joined = join_all({small_config(), small_config(), small_config()},
+                               {{}, {}, {0, "the weights are wet"}});
+  expect_refused(joined, "rank 2 (decode): the weights are wet");
+}
+
+TEST(Cluster, WhatIsWrongEverywhereIsSaidOnce) {
+  const Result<ClusterConfig> bad = make_error(ErrorCode::kInvalidArgument, "line 3 is nonsense");
+  const auto joined = join_all({bad, bad, bad}, {{}, {}, {}});
+  expect_refused(joined, "line 3 is nonsense");
+  EXPECT_EQ(joined[0].error().message, "line 3 is nonsense");
+}
+
+TEST(Cluster, TooFewRanks) {
+  const auto joined = join_all({small_config(), small_config()}, {{}, {}});
+  expect_refused(joined, "names 3 ranks and 2 were started");
+}
+
+TEST(Cluster, TooManyRanks) {
+  const auto joined = join_all({small_config(), small_config(), small_config(), small_config()},
+                               {{}, {}, {}, {}});
+  expect_refused(joined, "names 3 ranks and 4 were started");
+}
+
+TEST(Cluster, AnotherModelOrConfigurationIsRefused) {
+  expect_refused(
+      join_all({small_config(), small_config(), small_config()}, {{1, ""}, {1, ""}, {2, ""}}),
+      "rank 2 (decode) has another model than rank 0");
+  ClusterConfig other = small_config();
+  other.model.context_tokens += 1;
+  expect_refused(join_all({small_config(), other, small_config()}, {{}, {}, {}}),
+                 "another configuration");
+}
+
+TEST(Cluster, NoMemoryForTheArenaIsSaidBeforeItIsTouched) {
+  ClusterConfig config = small_config();
+  config.decode.arena_memory_bytes = std::size_t{1} << 50;
+  expect_refused(join_all({config, config, config}, {{}, {}, {}}),
+                 "there is no memory for the arena (decode.arena_memory)");
+}
+
+}  // namespace
+}  // namespace sluice::runtime

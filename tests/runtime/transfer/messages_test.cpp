@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/transfer/messages.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sluice::runtime {
+namespace {
+
+// Bytes to message to bytes is the identity, and no shorter or longer bytes are a message.
+template <class Message>
+void expect_exact(const Message& message) {
+  const std::vector<std::byte> bytes = message.encode();
+  const auto decoded = Message::decode(bytes);
+  ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+  EXPECT_EQ(decoded->encode(), bytes);
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(Message::decode(Bytes(bytes).first(size)).has_value()) << size;
+  }
+  auto longer = bytes;
+  longer.push_back(std::byte{0});
+  EXPECT_FALSE(Message::decode(longer).has_value());
+}
+
+TEST(Messages, ComeBackAsTheyWereSent) {
+  expect_exact(Hello{1, 2, 3, Role::kDecode, "boot", "why", {std::byte{7}}, {std::byte{8}}});
+  expect_exact(SubmitMessage{1, 2, 3, true, {0.5, 0.9, 40, 7}, {1, 2, 3}});
+  expect_exact(WantMessage{1, 2, 3, 4});
+  expect_exact(GrantMessage{1, 2, 3, 4});
+  expect_exact(PiecesMessage{1, 2, {{3, 0, 4, 5, 6}, {7, 0, 8, 9, 10}}});
+  expect_exact(TokenMessage{1, 2, 3, FinishReason::kLength, {}});
+  expect_exact(FailedMessage{1, ErrorCode::kCorrupt, "why"});
+  expect_exact(CancelMessage{1});
+  expect_exact(LoadingMessage{0.5, true, "why"});
+  expect_exact(GoodbyeMessage{1, 2});
+  ManifestMessage manifest;
+  manifest.request = 9;
+  manifest.layer_checksums = {1, 2, 3};
+  manifest.timeline.wire_us = 5;
+  manifest.host = "boot";
+  expect_exact(manifest);
+}
+
+TEST(Messages, KeepTheirFields) {
+  const auto submit =
+      SubmitMessage::decode(SubmitMessage{11, 2, 30, true, {0.5, 0.9, 40, 7}, {1, 2}}.encode());
+  ASSERT_TRUE(submit.has_value());
+  EXPECT_EQ(submit->request, 11U);
+  EXPECT_EQ(submit->decode_node, 2U);
+  EXPECT_TRUE(submit->ignore_end);
+  EXPECT_EQ(submit->sampling.top_k, 40);
+  EXPECT_EQ(submit->prompt, (std::vector<TokenId>{1, 2}));
+}
+
+TEST(Messages, ImpossibleValuesAreRefused) {
+  auto token = TokenMessage{1, 2, 3, FinishReason::kNone, {}}.encode();
+  token[8 + 8 + 4] = std::byte{99};  // the finish reason, after request, index and token
+  EXPECT_FALSE(TokenMessage::decode(token).has_value());
+  auto loading = LoadingMessage{0.5, true, ""}.encode();
+  loading[8] = std::byte{2};  // a boolean
+  EXPECT_FALSE(LoadingMessage::decode(loading).has_value());
+}
+
+TEST(Messages, ALyingCountAllocatesNothing) {
+  auto pieces = PiecesMessage{1, 2, {{3, 0, 4, 5, 6}}}.encode();
+  for (std::size_t i = 16; i < 20; ++i) pieces[i] = std::byte{0xff};  // the count
+  const auto decoded = PiecesMessage::decode(pieces);
+  ASSERT_FALSE(decoded.has_value());
+  EXPECT_EQ(decoded.error().code, ErrorCode::kCorrupt);
+}
+
+}  // namespace
+}  // namespace sluice::runtime

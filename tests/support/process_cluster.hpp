@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole cluster in one process: a thread a rank, the loopback transport, any model.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "comm/bootstrap/bootstrap.hpp"
+#include "runtime/decode/decode_worker.hpp"
+#include "runtime/engine/engine_options.hpp"
+#include "runtime/prefill/prefill_worker.hpp"
+#include "runtime/router/router.hpp"
+
+namespace sluice::runtime {
+
+// Small memories, FP32, one thread an engine.
+inline ClusterConfig process_config(std::vector<Role> ranks) {
+  ClusterConfig config;
+  config.ranks = std::move(ranks);
+  config.transport.backend = "loopback";
+  config.prefill.compute = "f32";
+  config.prefill.threads = 1;
+  config.prefill.chunk_tokens = 16;
+  config.prefill.kv_memory_bytes = 1 << 20;
+  config.prefill.send_memory_bytes = 1 << 18;
+  config.decode.threads = 1;
+  config.decode.kv_memory_bytes = 1 << 20;
+  config.decode.arena_memory_bytes = 1 << 18;
+  config.decode.sequences_max = 4;
+  return config;
+}
+
+class ProcessCluster {
+ public:
+  // Ready when it returns. `model` must outlive it.
+  ProcessCluster(const ModelFile& model, const ClusterConfig& config,
+                 std::vector<TokenId> end_tokens = {})
+      : end_tokens_(std::move(end_tokens)) {
+    auto bootstraps = comm::open_local_bootstraps(static_cast<comm::NodeId>(config.ranks.size()));
+    std::promise<void> ready;
+    for (auto& bootstrap : bootstraps) {
+      threads_.emplace_back([this, &model, config, &ready, own = std::move(bootstrap)]() mutable {
+        auto cluster = join_cluster(*own, config, {});
+        ASSERT_TRUE(cluster.has_value()) << cluster.error().message;
+        serve(*cluster, model, config, ready);
+      });
+    }
+    ready.get_future().wait();
+  }
+  ~ProcessCluster() { stop(); }
+  ProcessCluster(const ProcessCluster&) = delete;
+  ProcessCluster& operator=(const ProcessCluster&) = delete;
+
+  Router& router() { return *router_; }
+  void stop() {
+    if (threads_.empty()) return;
+    router_->stop();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  void serve(Cluster& cluster, const ModelFile& model, const ClusterConfig& config,
+             std::promise<void>& ready) {
+    switch (cluster.hellos[cluster.self].role) {
+      case Role::kRouter: {
+        RouterOptions options;
+        options.limits = {model.spec().context_max, model.spec().vocab};
+        options.on_ready = [&] { ready.set_value(); };
+        auto policy = scheduler::create_policy(config.scheduler.policy);
+        ASSERT_TRUE(policy.has_value());
+        router_cluster_ = std::move(cluster);
+        router_ = std::make_unique<Router>(router_cluster_, std::move(*policy), std::move(options));
+        const Status ran = router_->run();
+        EXPECT_TRUE(ran.has_value()) << ran.error().message;
+        return;
+      }
+      case Role::kPrefill: {
+        PrefillWorker worker(cluster, config, model);
+        EXPECT_TRUE(worker.run().has_value());
+        return;
+      }
+      case Role::kDecode: {
+        const KvShape shape = kv_shape_of(model.spec());
+        auto pool = KvPool::create(shape, kv_blocks_in(shape, config.decode.kv_memory_bytes));
+        ASSERT_TRUE(pool.has_value());
+        DecodeWorker worker(cluster, config, model, std::move(*pool), end_tokens_);
+        EXPECT_TRUE(worker.run().has_value());
+        return;
+      }
+    }
+  }
+
+  std::vector<TokenId> end_tokens_;
+  Cluster router_cluster_;
+  std::unique_ptr<Router> router_;
+  std::vector<std::thread> threads_;
+};
+
+// All of an answer, or the error that ended it.
+inline Result<std::vector<TokenId>> collect(GenerateStream& stream) {
+  std::vector<TokenId> tokens;
+  while (true) {
+    const GenerateEvent event = SLUICE_TRY(stream.next());
+    tokens.push_back(event.token);
+    if (event.finish != FinishReason::kNone) return tokens;
+  }
+}
+
+}  // namespace sluice::runtime
