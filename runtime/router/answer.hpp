@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// One answer as text: tokens pulled from the core, whole characters, ended by stop strings.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/router/generate.hpp"
+#include "runtime/router/stop_text.hpp"
+
+namespace sluice::runtime {
+
+struct AnswerPiece {
+  std::string text;                           // may be empty: a token that is not yet readable
+  FinishReason finish = FinishReason::kNone;  // kStop or kLength: the last piece
+};
+
+// Pulled by one thread; dropping it cancels the request.
+class Answer {
+ public:
+  Answer(std::unique_ptr<GenerateStream> stream, const Tokenizer& tokenizer,
+         std::vector<std::string> stops);
+
+  // Blocks for one token. kCancelled after cancel(); other errors as the stream gives them.
+  Result<AnswerPiece> next();
+
+  // Any thread.
+  void cancel() { stream_->cancel(); }
+
+  // So far, the end token included.
+  std::int64_t tokens() const { return tokens_; }
+
+ private:
+  std::unique_ptr<GenerateStream> stream_;
+  StreamDecoder decoder_;
+  StopText stop_text_;
+  std::int64_t tokens_ = 0;
+};
+
+}  // namespace sluice::runtime

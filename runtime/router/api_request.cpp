@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/router/api_request.hpp"
+
+#include <limits>
+
+#include "runtime/router/api_prompt.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+// As the API that clients expect has it.
+constexpr std::int64_t kCompletionTokensDefault = 16;
+constexpr double kTemperatureDefault = 1.0;
+constexpr double kTemperatureMax = 100.0;
+// Stop strings are searched for after every token.
+constexpr std::size_t kStopsMax = 16;
+constexpr std::size_t kStopBytesMax = 1024;
+
+Status read_stops(ApiBody& body, std::vector<std::string>& stops) {
+  const Json* const value = body.find("stop");
+  if (value == nullptr) return {};
+  const Json list = value->is_array() ? *value : Json::array({*value});
+  if (list.size() > kStopsMax) {
+    return bad_request("\"stop\" may have at most " + std::to_string(kStopsMax) + " strings");
+  }
+  for (const Json& item : list) {
+    if (!item.is_string()) return bad_request("\"stop\" must be a string or a list of strings");
+    const auto& text = item.get_ref<const std::string&>();
+    if (text.empty()) return bad_request("\"stop\" has an empty string");
+    if (text.size() > kStopBytesMax) {
+      return bad_request("\"stop\" has a string of more than " + std::to_string(kStopBytesMax) +
+                         " bytes");
+    }
+    stops.push_back(text);
+  }
+  return {};
+}
+
+Status read_sampling(ApiBody& body, std::uint64_t random_seed, SamplingOptions& sampling) {
+  sampling.temperature =
+      SLUICE_TRY(body.number("temperature", kTemperatureDefault, 0, kTemperatureMax));
+  sampling.top_p = SLUICE_TRY(body.number("top_p", 1.0, 0, 1.0));
+  if (sampling.top_p == 0) return bad_request("\"top_p\" must be more than 0");
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  // -1 is another way that clients write "all".
+  const auto top_k = SLUICE_TRY(body.integer("top_k", -1, most));
+  sampling.top_k = std::max<std::int64_t>(top_k.value_or(0), 0);
+  const auto seed = SLUICE_TRY(body.integer("seed", std::numeric_limits<std::int64_t>::min(),
+                                            std::numeric_limits<std::int64_t>::max()));
+  sampling.seed = seed ? static_cast<std::uint64_t>(*seed) : random_seed;
+  return {};
+}
+
+// What we do not do, with the values that mean it is not wanted.
+Status refuse_unsupported(ApiBody& body, bool is_chat) {
+  struct Row {
+    const char* key;
+    std::vector<Json> off;
+  };
+  const Row rows[] = {
+      {"n", {1}},
+      {"best_of", {1}},
+      {"echo", {false}},
+      {"logprobs", is_chat ? std::vector<Json>{false} : std::vector<Json>{}},
+      {"top_logprobs", {0}},
+      {"prompt_logprobs", {}},
+      {"suffix", {""}},
+      {"presence_penalty", {0}},
+      {"frequency_penalty", {0}},
+      {"repetition_penalty", {1}},
+      {"min_p", {0}},
+      {"min_tokens", {0}},
+      {"logit_bias", {Json::object()}},
+      {"stop_token_ids", {Json::array()}},
+      {"skip_special_tokens", {true}},
+      {"response_format", {Json{{"type", "text"}}}},
+      {"tools", {Json::array()}},
+      {"tool_choice", {"none", "auto"}},
+      {"parallel_tool_calls", {true, false}},
+      {"add_generation_prompt", {true}},
+      {"store", {false}},
+  };
+  for (const Row& row : rows) SLUICE_TRY(body.only(row.key, row.off));
+  // Labels for bookkeeping: they change no answer.
+  body.ignore({"user", "metadata", "safety_identifier", "prompt_cache_key", "service_tier"});
+  return {};
+}
+
+Status read_model(ApiBody& body, const ModelInfo& model) {
+  const auto name = SLUICE_TRY(body.text("model"));
+  if (name && *name != model.name) {
+    return make_error(ErrorCode::kNotFound, "there is no model \"" + *name +
+                                                "\"; this server has \"" + model.name + "\"");
+  }
+  return {};
+}
+
+Status read_stream(ApiBody& body, ApiRequest& request) {
+  request.stream = SLUICE_TRY(body.flag("stream", false));
+  const Json* const value = body.find("stream_options");
+  if (value == nullptr) return {};
+  if (!request.stream) return bad_request("\"stream_options\" needs \"stream\": true");
+  if (!value->is_object()) return bad_request("\"stream_options\" must be an object");
+  ApiBody options(*value, "stream_options.");
+  request.include_usage = SLUICE_TRY(options.flag("include_usage", false));
+  request.include_usage_always = SLUICE_TRY(options.flag("continuous_usage_stats", false));
+  // Random bytes against traffic analysis; every answer is as long as it is.
+  SLUICE_TRY(options.only("include_obfuscation", {false}));
+  return options.end();
+}
+
+// The answer's length: as asked, else `otherwise`, else (chat) all that the context has left.
+Status read_length(ApiBody& body, const ModelInfo& model, ApiRequest& request) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  auto asked = SLUICE_TRY(body.integer("max_tokens", 1, most));
+  if (request.is_chat) {
+    const auto newer = SLUICE_TRY(body.integer("max_completion_tokens", 1, most));
+    if (newer) asked = newer;
+  }
+  const auto prompt = static_cast<std::int64_t>(request.generate.prompt.size());
+  const std::int64_t left = model.context_tokens - prompt;
+  const std::string context = "the context of \"" + model.name + "\" is " +
+                              std::to_string(model.context_tokens) + " tokens";
+  if (left < 1) {
+    return bad_request("the prompt has " + std::to_string(prompt) + " tokens, but " + context +
+                       ", answer included");
+  }
+  std::int64_t otherwise = left;
+  if (!request.is_chat) otherwise = std::min(left, kCompletionTokensDefault);
+  request.generate.tokens_max = asked.value_or(otherwise);
+  if (request.generate.tokens_max > left) {
+    return bad_request("the prompt has " + std::to_string(prompt) +
+                       " tokens and the answer may have " +
+                       std::to_string(request.generate.tokens_max) + ", but " + context);
+  }
+  return {};
+}
+
+Result<ApiRequest> finish_request(ApiBody& body, const ModelInfo& model, std::uint64_t random_seed,
+                                  ApiRequest request) {
+  SLUICE_TRY(read_stream(body, request));
+  SLUICE_TRY(read_length(body, model, request));
+  SLUICE_TRY(read_stops(body, request.stops));
+  SLUICE_TRY(read_sampling(body, random_seed, request.generate.sampling));
+  request.generate.ignore_end = SLUICE_TRY(body.flag("ignore_eos", false));
+  SLUICE_TRY(refuse_unsupported(body, request.is_chat));
+  SLUICE_TRY(body.end());
+  return request;
+}
+
+}  // namespace
+
+Result<ApiRequest> parse_completion_request(const std::string& body, const Tokenizer& tokenizer,
+                                            const ModelInfo& model, std::uint64_t random_seed) {
+  ApiBody object = SLUICE_TRY(ApiBody::parse(body));
+  SLUICE_TRY(read_model(object, model));
+  ApiRequest request;
+  const bool add_special = SLUICE_TRY(object.flag("add_special_tokens", true));
+  request.generate.prompt = SLUICE_TRY(read_prompt(object, tokenizer, add_special));
+  return finish_request(object, model, random_seed, std::move(request));
+}
+
+Result<ApiRequest> parse_chat_request(const std::string& body, const Tokenizer& tokenizer,
+                                      const ModelInfo& model, std::uint64_t random_seed) {
+  ApiBody object = SLUICE_TRY(ApiBody::parse(body));
+  SLUICE_TRY(read_model(object, model));
+  ApiRequest request;
+  request.is_chat = true;
+  request.generate.prompt = SLUICE_TRY(read_messages(object, tokenizer, model));
+  return finish_request(object, model, random_seed, std::move(request));
+}
+
+Result<std::vector<TokenId>> parse_tokenize_request(const std::string& body,
+                                                    const Tokenizer& tokenizer,
+                                                    const ModelInfo& model) {
+  ApiBody object = SLUICE_TRY(ApiBody::parse(body));
+  SLUICE_TRY(read_model(object, model));
+  std::vector<TokenId> ids;
+  if (object.find("messages") != nullptr) {
+    SLUICE_TRY(object.only("prompt", {}));
+    ids = SLUICE_TRY(read_messages(object, tokenizer, model));
+  } else {
+    const bool add_special = SLUICE_TRY(object.flag("add_special_tokens", true));
+    ids = SLUICE_TRY(read_prompt(object, tokenizer, add_special));
+  }
+  SLUICE_TRY(object.end());
+  return ids;
+}
+
+}  // namespace sluice::runtime

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/router/http_server.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <random>
+#include <thread>
+
+#include "runtime/router/answer.hpp"
+#include "runtime/router/answer_json.hpp"
+#include "runtime/router/api_request.hpp"
+#include "runtime/router/connection_server.hpp"
+#include "runtime/router/disconnect_watch.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+using httplib::Request;
+using httplib::Response;
+
+// A prompt of a million tokens is about 5 MB of text, and JSON may escape every character.
+constexpr std::size_t kBodyBytesMax = std::size_t{32} << 20;
+constexpr std::size_t kRequestIdBytesMax = 256;
+constexpr const char* kJson = "application/json";
+
+std::int64_t now_s() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(since).count();
+}
+
+std::uint64_t random_number() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return random();
+}
+
+std::string random_id(const char* prefix) {
+  std::string id = prefix;
+  for (std::uint64_t number = random_number(), digit = 0; digit < 16; ++digit, number >>= 4) {
+    id += "0123456789abcdef"[number & 15U];
+  }
+  return id;
+}
+
+void answer_error(Response& response, int status, const Error& error) {
+  response.status = status;
+  if (status == 429) response.set_header("Retry-After", "1");
+  response.set_content(error_json(status, error), kJson);
+}
+
+void answer_error(Response& response, const Error& error) {
+  answer_error(response, http_status(error.code), error);
+}
+
+// The library decodes %0d%0a in header values, so what is echoed must be checked.
+bool is_harmless(const std::string& text) {
+  for (const char letter : text) {
+    if (letter <= 0x20 || letter >= 0x7f) return false;
+  }
+  return !text.empty() && text.size() <= kRequestIdBytesMax;
+}
+
+// A request at work. The members go in reverse: the watch ends before what it cancels.
+struct Work {
+  AnswerHead head;
+  Usage usage;
+  bool include_usage = false;
+  bool include_usage_always = false;
+  std::atomic<bool> is_hung_up{false};
+  std::unique_ptr<Answer> answer;
+  std::unique_ptr<DisconnectWatch::Guard> guard;
+
+  Result<AnswerPiece> next() {
+    Result<AnswerPiece> piece = answer->next();
+    usage.completion_tokens = answer->tokens();
+    if (!piece && is_hung_up) {
+      return make_error(ErrorCode::kCancelled, "the client hung up or the server is stopping");
+    }
+    return piece;
+  }
+};
+
+class HttpServerImpl : public HttpServer {
+ public:
+  HttpServerImpl(Generator& generator, const Tokenizer& tokenizer, ModelInfo model,
+                 std::unique_ptr<DisconnectWatch> watch)
+      : generator_(generator),
+        tokenizer_(tokenizer),
+        model_(std::move(model)),
+        watch_(std::move(watch)) {}
+  ~HttpServerImpl() override { stop(); }
+
+  Status listen(const RouterConfig& config) {
+    server_.set_payload_max_length(kBodyBytesMax);
+    route();
+    errno = 0;
+    int port = config.port;
+    if (port == 0) {
+      port = server_.bind_to_any_port(config.host);
+    } else if (!server_.bind_to_port(config.host, port)) {
+      port = -1;
+    }
+    if (port < 0) {
+      const std::string why = errno != 0 ? std::string(": ") + std::strerror(errno) : "";
+      return make_error(ErrorCode::kUnavailable, "cannot listen on " + config.host + " port " +
+                                                     std::to_string(config.port) + why);
+    }
+    port_ = static_cast<std::uint16_t>(port);
+    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    // stop() is heard only by a running loop. The thread does nothing else first.
+    while (!server_.is_running()) std::this_thread::yield();
+    return {};
+  }
+
+  void stop() override {
+    if (!thread_.joinable()) return;
+    watch_->hang_up_all();
+    server_.drain();
+    server_.stop();
+    thread_.join();
+  }
+
+  std::uint16_t port() const override { return port_; }
+
+ private:
+  void route() {
+    const auto completion = [this](bool is_chat) {
+      return [this, is_chat](const Request& request, Response& response) {
+        generate(request, response, is_chat);
+      };
+    };
+    server_.Post("/v1/completions", completion(false));
+    server_.Post("/v1/chat/completions", completion(true));
+    server_.Post("/tokenize", [this](const Request& request, Response& response) {
+      const auto tokens = parse_tokenize_request(request.body, tokenizer_, model_);
+      if (!tokens) return answer_error(response, tokens.error());
+      response.set_content(tokens_json(*tokens, model_), kJson);
+    });
+    server_.Get("/v1/models", [this](const Request&, Response& response) {
+      response.set_content(models_json(model_, started_s_), kJson);
+    });
+    server_.Get("/health", [](const Request&, Response& response) {
+      response.set_content("{\"status\":\"ok\"}", kJson);
+    });
+    server_.Get("/version", [](const Request&, Response& response) {
+      response.set_content("{\"version\":\"" SLUICE_VERSION "\"}", kJson);
+    });
+    server_.set_error_handler(
+        [](const Request& request, Response& response) { library_error(request, response); });
+    server_.set_exception_handler([](const Request&, Response& response, std::exception_ptr) {
+      answer_error(response, make_error(ErrorCode::kInternal, "the server met an internal error"));
+    });
+    server_.set_post_routing_handler([](const Request& request, Response& response) {
+      const std::string id = request.get_header_value("x-request-id");
+      if (is_harmless(id)) response.set_header("x-request-id", id);
+    });
+  }
+
+  // Errors that the library found by itself have no body yet.
+  static void library_error(const Request& request, Response& response) {
+    if (!response.body.empty()) return;
+    const auto known = [&](std::initializer_list<const char*> paths) {
+      return std::find(paths.begin(), paths.end(), request.path) != paths.end();
+    };
+    Error error = make_error(ErrorCode::kInvalidArgument, "the request is not valid HTTP");
+    int status = response.status;
+    if (status == 413) {
+      error.message = "the request body is larger than " + std::to_string(kBodyBytesMax) + " bytes";
+    } else if (status == 404 && known({"/v1/completions", "/v1/chat/completions", "/tokenize"})) {
+      status = 405;
+      response.set_header("Allow", "POST");
+      error.message = request.path + " takes POST only";
+    } else if (status == 404 && known({"/v1/models", "/health", "/version"})) {
+      status = 405;
+      response.set_header("Allow", "GET");
+      error.message = request.path + " takes GET only";
+    } else if (status == 404) {
+      error = make_error(ErrorCode::kNotFound, "there is no endpoint " + request.path);
+    } else if (status >= 500) {
+      error = make_error(ErrorCode::kInternal, "the server met an internal error");
+    }
+    answer_error(response, status, error);
+  }
+
+  void generate(const Request& request, Response& response, bool is_chat) {
+    const auto parse = is_chat ? parse_chat_request : parse_completion_request;
+    Result<ApiRequest> parsed = parse(request.body, tokenizer_, model_, random_number());
+    if (!parsed) return answer_error(response, parsed.error());
+    const auto work = std::make_shared<Work>();
+    work->head = {random_id(is_chat ? "chatcmpl-" : "cmpl-"), now_s(), model_.name, is_chat};
+    work->usage.prompt_tokens = static_cast<std::int64_t>(parsed->generate.prompt.size());
+    work->include_usage = parsed->include_usage;
+    work->include_usage_always = parsed->include_usage_always;
+    auto stream = generator_.submit(std::move(parsed->generate));
+    if (!stream) return answer_error(response, stream.error());
+    work->answer =
+        std::make_unique<Answer>(std::move(*stream), tokenizer_, std::move(parsed->stops));
+    work->guard = watch_->watch(ConnectionServer::current_socket(), [raw = work.get()] {
+      raw->is_hung_up = true;
+      raw->answer->cancel();
+    });
+    if (parsed->stream) {
+      answer_stream(work, response);
+    } else {
+      answer_whole(*work, response);
+    }
+  }
+
+  static void answer_whole(Work& work, Response& response) {
+    AnswerPiece whole;
+    while (whole.finish == FinishReason::kNone) {
+      const Result<AnswerPiece> piece = work.next();
+      if (!piece) return answer_error(response, piece.error());
+      whole.text += piece->text;
+      whole.finish = piece->finish;
+    }
+    response.set_content(answer_json(work.head, whole, work.usage), kJson);
+  }
+
+  static void answer_stream(const std::shared_ptr<Work>& work, Response& response) {
+    // The status line waits for the first token: until then an error still gets its own status.
+    Result<AnswerPiece> first = work->next();
+    if (!first) return answer_error(response, first.error());
+    response.set_header("Cache-Control", "no-cache");
+    response.set_header("X-Accel-Buffering", "no");
+    const auto pending = std::make_shared<std::optional<AnswerPiece>>(std::move(*first));
+    response.set_chunked_content_provider(
+        "text/event-stream", [work, pending](std::size_t, httplib::DataSink& sink) {
+          const bool is_first = pending->has_value();
+          const Result<AnswerPiece> piece =
+              is_first ? Result<AnswerPiece>(*std::exchange(*pending, std::nullopt)) : work->next();
+          return write_piece(*work, piece, is_first, sink);
+        });
+  }
+
+  static bool write_event(httplib::DataSink& sink, const std::string& data,
+                          const char* before = "") {
+    const std::string event = std::string(before).append("data: ").append(data).append("\n\n");
+    return sink.write(event.data(), event.size());
+  }
+
+  // False ends the connection without the mark of a complete body, so that even a client that does
+  // not know error events sees a failure, not a short answer.
+  static bool write_piece(Work& work, const Result<AnswerPiece>& piece, bool is_first,
+                          httplib::DataSink& sink) {
+    if (!piece) {
+      const int status = http_status(piece.error().code);
+      write_event(sink, error_json(status, piece.error()), "event: error\n");
+      return false;
+    }
+    const auto usage =
+        work.include_usage_always ? std::optional<Usage>(work.usage) : std::optional<Usage>();
+    if (!write_event(sink, chunk_json(work.head, *piece, is_first, usage))) {
+      work.answer->cancel();
+      return false;
+    }
+    if (piece->finish == FinishReason::kNone) return true;
+    if (work.include_usage && !write_event(sink, usage_json(work.head, work.usage))) return false;
+    if (!write_event(sink, "[DONE]")) return false;
+    sink.done();
+    return true;
+  }
+
+  Generator& generator_;
+  const Tokenizer& tokenizer_;
+  const ModelInfo model_;
+  const std::int64_t started_s_ = now_s();
+  const std::unique_ptr<DisconnectWatch> watch_;
+  ConnectionServer server_;
+  std::thread thread_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const RouterConfig& config,
+                                                      Generator& generator,
+                                                      const Tokenizer& tokenizer, ModelInfo model) {
+  auto watch = SLUICE_TRY(DisconnectWatch::start());
+  auto server =
+      std::make_unique<HttpServerImpl>(generator, tokenizer, std::move(model), std::move(watch));
+  SLUICE_TRY(server->listen(config));
+  return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+}  // namespace sluice::runtime

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The OpenAI-style HTTP front of a Generator: completions, chat, models, health, version, tokenize.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "kernels/core/result.hpp"
+#include "runtime/config/config.hpp"
+#include "runtime/router/generate.hpp"
+#include "runtime/router/model_info.hpp"
+#include "runtime/tokenizer/tokenizer.hpp"
+
+namespace sluice::runtime {
+
+class HttpServer {
+ public:
+  virtual ~HttpServer() = default;  // stops
+
+  // Listens and serves from threads of its own. Port 0 takes a free one. The generator and the
+  // tokenizer must outlive the server. kUnavailable when the address cannot be listened on.
+  static Result<std::unique_ptr<HttpServer>> start(const RouterConfig& config, Generator& generator,
+                                                   const Tokenizer& tokenizer, ModelInfo model);
+
+  // Cancels the requests at work, answers them with an error, closes all connections.
+  virtual void stop() = 0;
+
+  virtual std::uint16_t port() const = 0;
+};
+
+}  // namespace sluice::runtime
