@@ -44,12 +44,20 @@ Result<std::vector<std::byte>> open(std::uint32_t magic, Bytes sealed, const cha
 
 }  // namespace
 
-std::vector<std::byte> seal_address(Bytes worker_address) {
-  return seal(kAddressMagic, worker_address);
+std::vector<std::byte> seal_address(const PeerAddress& address) {
+  ByteWriter writer;
+  writer.put(address.process);
+  writer.put_array(Bytes(address.worker));
+  return seal(kAddressMagic, writer.bytes());
 }
 
-Result<std::vector<std::byte>> open_address(Bytes sealed) {
-  return open(kAddressMagic, sealed, "worker address");
+Result<PeerAddress> open_address(Bytes sealed) {
+  const auto content = SLUICE_TRY(open(kAddressMagic, sealed, "worker address"));
+  ByteReader reader(content);
+  PeerAddress address;
+  address.process = SLUICE_TRY(reader.get<ProcessIdentity>());
+  address.worker = SLUICE_TRY(reader.get_array<std::byte>());
+  return address;
 }
 
 std::vector<std::byte> seal_region_key(const RegionKey& key) {

@@ -6,13 +6,19 @@
 #include <cstdint>
 #include <vector>
 
+#include "comm/ucx/process_watch.hpp"
 #include "kernels/core/bytes.hpp"
 
 namespace sluice::comm::ucx {
 
 // Detects damage and mix-ups; it is no defence against forgery.
-std::vector<std::byte> seal_address(Bytes worker_address);
-Result<std::vector<std::byte>> open_address(Bytes sealed);
+struct PeerAddress {
+  ProcessIdentity process;
+  std::vector<std::byte> worker;  // UCX's worker address
+};
+
+std::vector<std::byte> seal_address(const PeerAddress& address);
+Result<PeerAddress> open_address(Bytes sealed);
 
 struct RegionKey {
   std::uint64_t address = 0;  // in the owner's address space

@@ -9,22 +9,32 @@
 
 namespace sluice::comm::ucx {
 
-Connection::Connection(NodeId peer, std::vector<std::byte> address, std::uint64_t serial)
+Connection::Connection(NodeId peer, PeerAddress address, std::uint64_t serial)
     : peer_(peer), address_(std::move(address)), serial_(serial) {}
 
 void Connection::on_error(void* argument, ucp_ep_h, ucs_status_t status) {
   auto* connection = static_cast<Connection*>(argument);
-  if (connection->closing_) return;
-  connection->lost_ = true;
-  connection->loss_reason_ = ucs_status_string(status);
+  connection->mark_lost(ucs_status_string(status));
+}
+
+void Connection::mark_lost(std::string reason) {
+  if (closing_ || lost_) return;
+  lost_ = true;
+  loss_reason_ = std::move(reason);
 }
 
 Status Connection::open(ucp_worker_h worker) {
   if (endpoint_ != nullptr) return {};
+  watch_ = watch_process(address_.process);
+  if (watch_.has_ended) {
+    mark_lost("its process has ended");
+    return make_error(ErrorCode::kUnavailable,
+                      "peer " + std::to_string(peer_) + " is lost: " + loss_reason_);
+  }
   ucp_ep_params_t params{};
   params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
                       UCP_EP_PARAM_FIELD_ERR_HANDLER;
-  params.address = reinterpret_cast<const ucp_address_t*>(address_.data());
+  params.address = reinterpret_cast<const ucp_address_t*>(address_.worker.data());
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler.cb = &Connection::on_error;
   params.err_handler.arg = this;
@@ -38,6 +48,7 @@ Status Connection::open(ucp_worker_h worker) {
 void Connection::start_close() {
   if (closing_) return;
   closing_ = true;
+  watch_ = {};
   if (endpoint_ == nullptr) return;
   ucp_request_param_t params{};
   params.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;

@@ -9,15 +9,15 @@
 #include <vector>
 
 #include "comm/transport.hpp"
+#include "comm/ucx/address.hpp"
 #include "comm/ucx/ucx_handles.hpp"
 
 namespace sluice::comm::ucx {
 
 class Connection {
  public:
-  // `address` is a worker's own, out of its envelope. `serial` tells this connection from earlier
-  // ones to the same peer.
-  Connection(NodeId peer, std::vector<std::byte> address, std::uint64_t serial);
+  // `serial` tells this connection from earlier ones to the same peer.
+  Connection(NodeId peer, PeerAddress address, std::uint64_t serial);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -35,7 +35,10 @@ class Connection {
   ucp_ep_h endpoint() const { return endpoint_; }
   NodeId peer() const { return peer_; }
   std::uint64_t serial() const { return serial_; }
-  const std::vector<std::byte>& address() const { return address_; }
+  const std::vector<std::byte>& worker_address() const { return address_.worker; }
+  // Readable once the peer's process on this host has ended; -1 where nothing watches it.
+  int watch_descriptor() const { return watch_.descriptor.number(); }
+  void mark_lost(std::string reason);
 
   // Takes the news of a lost peer, once.
   bool take_loss();
@@ -51,7 +54,8 @@ class Connection {
   static void on_error(void* argument, ucp_ep_h endpoint, ucs_status_t status);
 
   NodeId peer_;
-  std::vector<std::byte> address_;
+  PeerAddress address_;
+  ProcessWatch watch_;
   std::uint64_t serial_;
   ucp_ep_h endpoint_ = nullptr;
   void* close_request_ = nullptr;

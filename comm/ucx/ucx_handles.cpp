@@ -3,9 +3,56 @@
 
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
+#include <vector>
 
 namespace sluice::comm::ucx {
+
+namespace {
+
+using Settings = std::vector<std::pair<const char*, const char*>>;
+
+Result<ContextHandle> open_context_with(const Settings& settings) {
+  ucp_config_t* raw = nullptr;
+  ucs_status_t status = ucp_config_read(nullptr, nullptr, &raw);
+  if (status != UCS_OK) {
+    return ucx_error(ErrorCode::kInvalidArgument, "UCX cannot read its UCX_* settings", status);
+  }
+  const ConfigHandle config(raw);
+  for (const auto& [name, value] : settings) {
+    status = ucp_config_modify(raw, name, value);
+    if (status != UCS_OK) {
+      return ucx_error(ErrorCode::kInternal, std::string("UCX refuses the setting ") + name,
+                       status);
+    }
+  }
+  ucp_params_t params{};
+  params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
+  params.features = UCP_FEATURE_RMA | UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
+  params.name = "sluice";
+  ucp_context_h context = nullptr;
+  status = ucp_init(&params, raw, &context);
+  if (status != UCS_OK) return ucx_error(ErrorCode::kUnavailable, "UCX did not start", status);
+  return ContextHandle(context);
+}
+
+// There is no other question to ask UCX 1.13 than what it prints.
+bool has_shared_memory(ucp_context_h context) {
+  char* text = nullptr;
+  std::size_t text_bytes = 0;
+  std::FILE* stream = open_memstream(&text, &text_bytes);
+  if (stream == nullptr) return false;
+  ucp_context_print_info(context, stream);
+  std::fclose(stream);
+  const std::string printed(text, text_bytes);
+  std::free(text);
+  return printed.find("posix") != std::string::npos || printed.find("sysv") != std::string::npos ||
+         printed.find("xpmem") != std::string::npos;
+}
+
+}  // namespace
 
 Error ucx_error(ErrorCode code, const std::string& what, ucs_status_t status) {
   return make_error(code, what + ": " + ucs_status_string(status));
@@ -22,32 +69,17 @@ Descriptor::~Descriptor() {
   if (number_ >= 0) ::close(number_);
 }
 
-Result<ConfigHandle> read_config() {
-  ucp_config_t* raw = nullptr;
-  const ucs_status_t status = ucp_config_read(nullptr, nullptr, &raw);
-  if (status != UCS_OK) {
-    return ucx_error(ErrorCode::kInvalidArgument, "UCX cannot read its UCX_* settings", status);
-  }
-  ConfigHandle config(raw);
-  // With peer error handling UCX uses only transports that notice a dead peer. Shared memory can,
-  // but says so only when asked; without this, two processes of one host would talk over TCP.
-  // A UCX without shared memory does not know the name: then there is nothing to ask for.
-  (void)ucp_config_modify(raw, "MM_ERROR_HANDLING", "y");
-  // UCX looks at idle peers every 20 s; a dead decode worker must be noticed before users do.
-  (void)ucp_config_modify(raw, "KEEPALIVE_INTERVAL", "1s");
-  return config;
-}
-
 Result<ContextHandle> open_context() {
-  ConfigHandle config = SLUICE_TRY(read_config());
-  ucp_params_t params{};
-  params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
-  params.features = UCP_FEATURE_RMA | UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
-  params.name = "sluice";
-  ucp_context_h context = nullptr;
-  const ucs_status_t status = ucp_init(&params, config.get(), &context);
-  if (status != UCS_OK) return ucx_error(ErrorCode::kUnavailable, "UCX did not start", status);
-  return ContextHandle(context);
+  // UCX looks at idle peers every 20 s; a dead decode worker must be noticed before users do.
+  Settings settings = {{"KEEPALIVE_INTERVAL", "1s"}};
+  ContextHandle plain = SLUICE_TRY(open_context_with(settings));
+  if (!has_shared_memory(plain.get())) return plain;
+  plain.reset();
+  // With peer error handling UCX uses only transports that notice a dead peer. Shared memory says
+  // that it can only when asked; without this, two processes of one host would talk over TCP. A
+  // setting of a transport that is not in use makes UCX warn, hence the look first.
+  settings.emplace_back("MM_ERROR_HANDLING", "y");
+  return open_context_with(settings);
 }
 
 Result<WorkerHandle> open_worker(ucp_context_h context) {

@@ -36,18 +36,18 @@ using RemoteKey = std::shared_ptr<ucp_rkey>;
 // A file descriptor.
 class Descriptor {
  public:
-  explicit Descriptor(int number = -1) : number_(number) {}
+  Descriptor() = default;
+  explicit Descriptor(int number) : number_(number) {}
   Descriptor(Descriptor&& other) noexcept;
   Descriptor& operator=(Descriptor&& other) noexcept;
   ~Descriptor();
   int number() const { return number_; }
 
  private:
-  int number_;
+  int number_ = -1;
 };
 
-// UCX's configuration: its environment, and what peer failure handling on one host needs.
-Result<ConfigHandle> read_config();
+// With UCX's configuration: its environment, and what peer failure handling on one host needs.
 Result<ContextHandle> open_context();
 Result<WorkerHandle> open_worker(ucp_context_h context);
 

@@ -22,6 +22,8 @@ constexpr std::size_t kMessageBytesMax = std::size_t{1} << 30;  // a lying sende
 constexpr int kProgressRoundsMax = 64;                          // poll() returns to its caller
 // How long the destructor lets messages leave. Then connections are cut.
 constexpr std::chrono::milliseconds kLingerMax{300};
+// A busy loop that never waits still learns of a dead process within this time.
+constexpr std::chrono::milliseconds kLookInterval{100};
 
 std::string peer_name(NodeId peer) { return "peer " + std::to_string(peer); }
 
@@ -65,8 +67,8 @@ Status UcxTransport::start() {
   std::size_t worker_address_bytes = 0;
   status = ucp_worker_get_address(worker_.get(), &worker_address, &worker_address_bytes);
   if (status != UCS_OK) return ucx_error(ErrorCode::kInternal, "no worker address", status);
-  address_ =
-      seal_address({reinterpret_cast<const std::byte*>(worker_address), worker_address_bytes});
+  const auto* first = reinterpret_cast<const std::byte*>(worker_address);
+  address_ = seal_address({own_identity(), {first, first + worker_address_bytes}});
   ucp_worker_release_address(worker_.get(), worker_address);
   return {};
 }
@@ -100,13 +102,13 @@ void UcxTransport::linger(const std::function<bool()>& busy) {
 }
 
 Status UcxTransport::connect(NodeId peer, Bytes address) {
-  std::vector<std::byte> worker_address = SLUICE_TRY(open_address(address));
+  PeerAddress opened = SLUICE_TRY(open_address(address));
   auto& connection = connections_[peer];
   if (connection != nullptr) {
-    if (!connection->is_lost() && connection->address() == worker_address) return {};
+    if (!connection->is_lost() && connection->worker_address() == opened.worker) return {};
     retire(std::move(connection));
   }
-  connection = std::make_unique<Connection>(peer, std::move(worker_address), next_connection_++);
+  connection = std::make_unique<Connection>(peer, std::move(opened), next_connection_++);
   return {};
 }
 
@@ -386,6 +388,10 @@ void UcxTransport::progress() {
   for (int round = 0; round < kProgressRoundsMax && ucp_worker_progress(worker_.get()) != 0;
        ++round) {
   }
+  if (const auto now = std::chrono::steady_clock::now(); now >= next_look_) {
+    next_look_ = now + kLookInterval;
+    look_for_ended_processes();
+  }
   for (auto& [peer, connection] : connections_) {
     if (!connection->take_loss()) continue;
     Completion completion;
@@ -398,6 +404,20 @@ void UcxTransport::progress() {
     connection->start_close();
   }
   std::erase_if(retired_, [](const auto& connection) { return connection->is_drained(); });
+}
+
+void UcxTransport::look_for_ended_processes() {
+  std::vector<pollfd> descriptors;
+  std::vector<Connection*> watched;
+  for (auto& [peer, connection] : connections_) {
+    if (connection->watch_descriptor() < 0) continue;
+    descriptors.push_back({connection->watch_descriptor(), POLLIN, 0});
+    watched.push_back(connection.get());
+  }
+  if (descriptors.empty() || ::poll(descriptors.data(), descriptors.size(), 0) <= 0) return;
+  for (std::size_t i = 0; i < watched.size(); ++i) {
+    if (descriptors[i].revents != 0) watched[i]->mark_lost("its process has ended");
+  }
 }
 
 std::size_t UcxTransport::poll(std::span<Completion> completions) {
@@ -414,10 +434,20 @@ void UcxTransport::wait(std::chrono::milliseconds timeout) {
   if (!completions_.empty()) return;
   // Busy: there are events that poll() has not seen, so there is nothing to sleep for.
   if (ucp_worker_arm(worker_.get()) != UCS_OK) return;
-  pollfd descriptors[] = {{worker_descriptor_, POLLIN, 0}, {wake_descriptor_.number(), POLLIN, 0}};
+  std::vector<pollfd> descriptors = {{worker_descriptor_, POLLIN, 0},
+                                     {wake_descriptor_.number(), POLLIN, 0}};
+  for (const auto& [peer, connection] : connections_) {
+    if (connection->watch_descriptor() >= 0) {
+      descriptors.push_back({connection->watch_descriptor(), POLLIN, 0});
+    }
+  }
   const auto limit = std::clamp<std::chrono::milliseconds::rep>(timeout.count(), 0,
                                                                 std::numeric_limits<int>::max());
-  (void)::poll(descriptors, 2, static_cast<int>(limit));
+  (void)::poll(descriptors.data(), descriptors.size(), static_cast<int>(limit));
+  if (std::any_of(descriptors.begin() + 2, descriptors.end(),
+                  [](const pollfd& descriptor) { return descriptor.revents != 0; })) {
+    next_look_ = {};  // the next poll() looks which
+  }
   if ((descriptors[1].revents & POLLIN) != 0) {
     std::uint64_t count = 0;
     (void)!::read(wake_descriptor_.number(), &count, sizeof(count));

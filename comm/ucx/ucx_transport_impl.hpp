@@ -85,6 +85,7 @@ class UcxTransport final : public Transport {
   void linger(const std::function<bool()>& busy);
   void drop_keys(NodeId peer, std::uint64_t connection_serial);
   void progress();
+  void look_for_ended_processes();
   void push_message(const MessageHeader& header, std::vector<std::byte> payload);
 
   static void on_operation_done(void* request, ucs_status_t status, void* user_data);
@@ -108,6 +109,7 @@ class UcxTransport final : public Transport {
   std::uint32_t next_region_ = 1;
   std::uint64_t next_connection_ = 1;
   std::size_t incoming_count_ = 0;
+  std::chrono::steady_clock::time_point next_look_{};  // for processes that ended
 };
 
 }  // namespace sluice::comm::ucx
