@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/engine/prefill_torch.hpp"
+
+#include <ATen/Parallel.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "runtime/engine/torch_forward.hpp"
+#include "runtime/engine/torch_guard.hpp"
+#include "runtime/engine/torch_weights.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+// What goes through the layers at a time: activations are sized by this, however long a prompt is.
+constexpr std::int64_t kPieceTokens = 512;
+
+Error invalid(std::string message) {
+  return make_error(ErrorCode::kInvalidArgument, std::move(message));
+}
+
+class TorchPrefill final : public PrefillEngine {
+ public:
+  TorchPrefill(TorchWeights weights, int threads, TorchPath path)
+      : weights_(std::move(weights)),
+        threads_(threads),
+        forward_(path == TorchPath::kFused ? create_fused_forward(weights_)
+                                           : create_plain_forward(weights_)) {}
+
+  Status prefill(KvPool& pool, KvSequence& sequence, std::span<const TokenId> tokens,
+                 const LayerReady& layer_ready, std::span<float> logits) override {
+    if (auto status = check(pool, sequence, tokens, logits); !status) return status;
+    const auto count = static_cast<std::int64_t>(tokens.size());
+    const bool wants_all = logits.size() == tokens.size() * vocab();
+    return guard_torch("computing a prompt", [&]() -> Status {
+      // OpenMP keeps the number of threads per calling thread, and any may call.
+      at::set_num_threads(threads_);
+      for (std::int64_t done = 0; done < count; done += kPieceTokens) {
+        const std::int64_t piece = std::min(kPieceTokens, count - done);
+        const auto first = static_cast<std::size_t>(done);
+        const auto size = static_cast<std::size_t>(piece);
+        std::span<float> wanted;
+        if (wants_all) {
+          wanted = logits.subspan(first * vocab(), size * vocab());
+        } else if (done + piece == count) {
+          wanted = logits;
+        }
+        forward_->run({.pool = &pool,
+                       .blocks = sequence.blocks,
+                       .first_token = sequence.tokens + done,
+                       .tokens = tokens.subspan(first, size),
+                       .layer_ready = &layer_ready,
+                       .logits = wanted});
+      }
+      sequence.tokens += count;
+      return {};
+    });
+  }
+
+  const ModelSpec& spec() const override { return weights_.spec; }
+  ComputeType compute() const override { return weights_.compute; }
+  std::size_t weight_bytes() const override { return weights_.bytes; }
+
+ private:
+  std::size_t vocab() const { return static_cast<std::size_t>(weights_.spec.vocab); }
+
+  Status check(const KvPool& pool, const KvSequence& sequence, std::span<const TokenId> tokens,
+               std::span<float> logits) const {
+    const ModelSpec& spec = weights_.spec;
+    const KvShape& shape = pool.shape();
+    if (shape.layers != spec.layers || shape.kv_heads != spec.kv_heads ||
+        shape.head_dim != spec.head_dim) {
+      return invalid("the KV pool was made for a model of another shape");
+    }
+    if (tokens.empty()) return invalid("there are no tokens to compute");
+    const auto end = sequence.tokens + static_cast<std::int64_t>(tokens.size());
+    if (end > spec.context_max) {
+      return invalid("a sequence of " + std::to_string(end) +
+                     " tokens is longer than the model's context of " +
+                     std::to_string(spec.context_max));
+    }
+    if (kv_blocks_for(end) > static_cast<std::int64_t>(sequence.blocks.size())) {
+      return make_error(ErrorCode::kResourceExhausted,
+                        "a sequence of " + std::to_string(end) + " tokens needs " +
+                            std::to_string(kv_blocks_for(end)) + " KV blocks and has " +
+                            std::to_string(sequence.blocks.size()));
+    }
+    for (const TokenId token : tokens) {
+      if (token < 0 || token >= spec.vocab) {
+        return invalid("token " + std::to_string(token) + " is not in the model's vocabulary of " +
+                       std::to_string(spec.vocab));
+      }
+    }
+    if (!logits.empty() && logits.size() != vocab() && logits.size() != tokens.size() * vocab()) {
+      return invalid("the logits' buffer fits neither the last token nor all of them");
+    }
+    return {};
+  }
+
+  TorchWeights weights_;
+  int threads_;
+  std::unique_ptr<TorchForward> forward_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<PrefillEngine>> create_prefill_torch(
+    const ModelFile& model, const EngineOptions& options, TorchPath path,
+    const std::function<void(double)>& progress) {
+  if (model.spec().head_dim % 2 != 0) {
+    return make_error(ErrorCode::kUnsupported, "heads of " + std::to_string(model.spec().head_dim) +
+                                                   " elements are not supported: RoPE turns pairs");
+  }
+  return guard_torch("loading a model", [&]() -> Result<std::unique_ptr<PrefillEngine>> {
+    EngineOptions resolved = options;
+    resolved.compute = resolve_compute(options);
+    if (resolved.threads <= 0) resolved.threads = omp_get_num_procs();
+    at::set_num_threads(resolved.threads);
+    TorchWeights weights = SLUICE_TRY(TorchWeights::load(model, resolved, kPieceTokens, progress));
+    return std::unique_ptr<PrefillEngine>(
+        std::make_unique<TorchPrefill>(std::move(weights), resolved.threads, path));
+  });
+}
+
+Result<std::unique_ptr<PrefillEngine>> PrefillEngine::create(
+    const ModelFile& model, const EngineOptions& options,
+    const std::function<void(double)>& progress) {
+  const TorchPath path = options.device == Device::kCuda ? TorchPath::kPlain : TorchPath::kFused;
+  return create_prefill_torch(model, options, path, progress);
+}
+
+}  // namespace sluice::runtime

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forward pass of plain LibTorch operators: what CUDA runs, and what the fused pass is tested
+// against. K and V go to the pool in host memory, and come back from it for later chunks.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/stack.h>
+
+#include <optional>
+#include <utility>
+
+#include "kernels/elementwise/kv_pages.hpp"
+#include "runtime/engine/torch_forward.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+class PlainForward final : public TorchForward {
+ public:
+  explicit PlainForward(const TorchWeights& weights)
+      : weights_(weights), spec_(weights.spec), rope_(weights) {}
+
+  void run(const ForwardChunk& chunk) override {
+    const auto tokens = static_cast<std::int64_t>(chunk.tokens.size());
+    const at::Device device = weights_.embedding.device();
+    const at::Tensor ids =
+        at::from_blob(const_cast<TokenId*>(chunk.tokens.data()), {tokens}, at::kInt).to(device);
+    at::Tensor x = at::embedding(weights_.embedding, ids).to(at::kFloat);
+    const auto [cos, sin] = angles(chunk.first_token, tokens, device);
+    for (std::int64_t layer = 0; layer < spec_.layers; ++layer) {
+      const TorchLayer& weights = weights_.layers[static_cast<std::size_t>(layer)];
+      const at::Tensor qkv = weights.qkv.apply(norm(x, weights.attention_norm));
+      const auto parts = qkv.view({tokens, -1, spec_.head_dim})
+                             .split_with_sizes({spec_.heads, spec_.kv_heads, spec_.kv_heads}, 1);
+      const at::Tensor queries = rotate(parts[0], cos, sin);
+      store(chunk, layer, rotate(parts[1], cos, sin), parts[2]);
+      const at::Tensor attended = attend(chunk, layer, queries);
+      x = x + weights.attention_output.apply(attended);
+      const auto gate_up = weights.gate_up.apply(norm(x, weights.ffn_norm)).chunk(2, 1);
+      x = x + weights.down.apply(at::silu(gate_up[0]) * gate_up[1]);
+    }
+    if (!chunk.logits.empty()) write_logits(x, chunk.logits);
+  }
+
+ private:
+  at::Tensor norm(const at::Tensor& x, const at::Tensor& weight) const {
+    const at::Tensor mean = x.square().mean({-1}, true);
+    return (x * at::rsqrt(mean + spec_.rms_epsilon) * weight).to(torch_type(weights_.compute));
+  }
+
+  // [tokens, 1, pairs] each.
+  std::pair<at::Tensor, at::Tensor> angles(std::int64_t first, std::int64_t tokens,
+                                           at::Device device) {
+    const RopeTable& table = rope_.reaching(first + tokens);
+    const auto move = [&](const float* rows) {
+      return at::from_blob(const_cast<float*>(rows), {tokens, 1, table.pairs()}, at::kFloat)
+          .to(device, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+    };
+    return {move(table.cos(first)), move(table.sin(first))};
+  }
+
+  // `heads`: [tokens, heads, head_dim].
+  at::Tensor rotate(const at::Tensor& heads, const at::Tensor& cos, const at::Tensor& sin) const {
+    const std::int64_t pairs = cos.size(2);
+    const at::Tensor turning = heads.narrow(2, 0, 2 * pairs).to(at::kFloat);
+    const bool is_interleaved = spec_.rope.style == RopeStyle::kInterleaved;
+    const at::Tensor split = is_interleaved ? turning.unflatten(2, {pairs, 2}).movedim(3, 0)
+                                            : turning.unflatten(2, {2, pairs}).movedim(2, 0);
+    const at::Tensor a = split[0] * cos - split[1] * sin;
+    const at::Tensor b = split[1] * cos + split[0] * sin;
+    at::Tensor turned = is_interleaved ? at::stack({a, b}, 3).flatten(2) : at::cat({a, b}, 2);
+    turned = turned.to(heads.scalar_type());
+    const std::int64_t rest = spec_.head_dim - 2 * pairs;
+    return rest == 0 ? turned : at::cat({turned, heads.narrow(2, 2 * pairs, rest)}, 2);
+  }
+
+  void store(const ForwardChunk& chunk, std::int64_t layer, const at::Tensor& keys,
+             const at::Tensor& values) {
+    const std::int64_t tokens = keys.size(0);
+    // A copy to the host waits for the device.
+    const at::Tensor k = keys.cpu().contiguous();
+    const at::Tensor v = values.cpu().contiguous();
+    const DType dtype = k.scalar_type() == at::kFloat ? DType::kF32 : DType::kBF16;
+    kernels::store_kv(kv_pages_of(chunk, layer, starts_),
+                      {.first_token = chunk.first_token,
+                       .tokens = tokens,
+                       .k = {k.const_data_ptr(), dtype, spec_.kv_width()},
+                       .v = {v.const_data_ptr(), dtype, spec_.kv_width()}});
+    if (chunk.layer_ready != nullptr && *chunk.layer_ready) {
+      (*chunk.layer_ready)(layer, chunk.first_token, chunk.first_token + tokens);
+    }
+  }
+
+  // [1, heads, positions, head_dim], each K or V head repeated for its queries.
+  at::Tensor gather(const ForwardChunk& chunk, std::int64_t layer, kernels::KvHalf half,
+                    const at::Tensor& like) {
+    const auto end = chunk.first_token + static_cast<std::int64_t>(chunk.tokens.size());
+    const bool is_f32 = weights_.compute == ComputeType::kF32;
+    at::Tensor host = at::empty({1, spec_.kv_heads, end, spec_.head_dim},
+                                at::TensorOptions().dtype(torch_type(weights_.compute)));
+    kernels::gather_kv(kv_pages_of(chunk, layer, starts_), half, end,
+                       {host.data_ptr(), is_f32 ? DType::kF32 : DType::kBF16, spec_.head_dim});
+    return host.to(like.device()).repeat_interleave(spec_.heads / spec_.kv_heads, 1);
+  }
+
+  // `queries`: [tokens, heads, head_dim].
+  at::Tensor attend(const ForwardChunk& chunk, std::int64_t layer, const at::Tensor& queries) {
+    const std::int64_t tokens = queries.size(0);
+    const at::Tensor q = queries.transpose(0, 1).unsqueeze(0);
+    const at::Tensor k = gather(chunk, layer, kernels::KvHalf::kKey, queries);
+    const at::Tensor v = gather(chunk, layer, kernels::KvHalf::kValue, queries);
+    std::optional<at::Tensor> mask;
+    if (chunk.first_token > 0) {
+      const auto options = at::TensorOptions().device(queries.device()).dtype(at::kLong);
+      const at::Tensor row = at::arange(chunk.first_token, chunk.first_token + tokens, options);
+      const at::Tensor column = at::arange(chunk.first_token + tokens, options);
+      mask = column.unsqueeze(0) <= row.unsqueeze(1);
+    }
+    const at::Tensor out = at::scaled_dot_product_attention(q, k, v, mask, 0.0, !mask.has_value());
+    return out.squeeze(0).transpose(0, 1).reshape({tokens, spec_.heads * spec_.head_dim});
+  }
+
+  void write_logits(const at::Tensor& x, std::span<float> logits) const {
+    const auto rows = static_cast<std::int64_t>(logits.size()) / spec_.vocab;
+    const at::Tensor last = x.narrow(0, x.size(0) - rows, rows);
+    at::Tensor out = at::from_blob(logits.data(), {rows, spec_.vocab}, at::kFloat);
+    const at::Tensor h = norm(last, weights_.output_norm).to(at::kFloat);
+    out.copy_(at::linear(h, weights_.output.to(at::kFloat)));
+  }
+
+  const TorchWeights& weights_;
+  const ModelSpec& spec_;
+  GrowingRope rope_;
+  std::vector<std::byte*> starts_;  // of the current layer's blocks
+};
+
+}  // namespace
+
+std::unique_ptr<TorchForward> create_plain_forward(const TorchWeights& weights) {
+  return std::make_unique<PlainForward>(weights);
+}
+
+}  // namespace sluice::runtime
