@@ -28,13 +28,16 @@ class SafetensorsBuilder {
  public:
   SafetensorsBuilder& tensor(std::string_view name, std::string_view type,
                              const std::vector<std::uint64_t>& shape, std::string_view bytes) {
-    header_ += header_.empty() ? "" : ",";
-    header_ += "\"" + std::string(name) + "\":{\"dtype\":\"" + std::string(type) + "\",\"shape\":[";
+    // Piece by piece: g++ 12 sees overlaps that are not there in longer sums of strings.
+    if (!header_.empty()) header_ += ',';
+    header_.append("\"").append(name).append("\":{\"dtype\":\"").append(type);
+    header_.append("\",\"shape\":[");
     for (std::size_t i = 0; i < shape.size(); ++i) {
-      header_ += (i > 0 ? "," : "") + std::to_string(shape[i]);
+      if (i > 0) header_ += ',';
+      header_ += std::to_string(shape[i]);
     }
-    header_ += "],\"data_offsets\":[" + std::to_string(data_.size()) + "," +
-               std::to_string(data_.size() + bytes.size()) + "]}";
+    header_.append("],\"data_offsets\":[").append(std::to_string(data_.size()));
+    header_.append(",").append(std::to_string(data_.size() + bytes.size())).append("]}");
     data_ += bytes;
     return *this;
   }
@@ -45,7 +48,8 @@ class SafetensorsBuilder {
   }
 
   std::string build() const {
-    std::string header = "{" + header_ + "}";
+    std::string header = "{";
+    header.append(header_).append("}");
     header.append((8 - header.size() % 8) % 8, ' ');  // as the format's own writer aligns the data
     return safetensors_file(header, data_);
   }
