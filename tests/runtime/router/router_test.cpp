@@ -121,7 +121,9 @@ TEST(Router, CancelledAndDroppedRequestsLeaveNothingBehind) {
     auto stream = cluster.router().submit(request_of(200, 250, i));
     ASSERT_TRUE(stream.has_value());
     if (i % 3 == 0) continue;  // dropped at once
-    if (i % 3 == 1) ASSERT_TRUE((*stream)->next().has_value());
+    if (i % 3 == 1) {
+      ASSERT_TRUE((*stream)->next().has_value());
+    }
     (*stream)->cancel();
     Result<std::vector<TokenId>> rest = collect(**stream);
     ASSERT_FALSE(rest.has_value());
