@@ -63,9 +63,9 @@ bool DecodeLoop::take_commands() {
 }
 
 void DecodeLoop::take(Command command) {
-  if (auto* job = std::get_if<DecodeJob>(&command)) {
-    const TokenId first = job->first_token;
-    active_.push_back({std::move(*job), first});
+  if (auto* job = std::get_if<std::unique_ptr<DecodeJob>>(&command)) {
+    const TokenId first = (*job)->first_token;
+    active_.push_back({std::move(**job), first});
     return;
   }
   const RequestId request = std::get<RequestId>(command);

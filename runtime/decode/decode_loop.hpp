@@ -58,11 +58,11 @@ class DecodeLoop {
              std::span<const TokenId> end_tokens, std::function<void(DecodeEvent)> emit);
   ~DecodeLoop();
 
-  void submit(DecodeJob job) { commands_.push(std::move(job)); }
+  void submit(DecodeJob job) { commands_.push(std::make_unique<DecodeJob>(std::move(job))); }
   void cancel(RequestId request) { commands_.push(request); }
 
  private:
-  using Command = std::variant<DecodeJob, RequestId>;
+  using Command = std::variant<std::unique_ptr<DecodeJob>, RequestId>;  // start, or cancel
 
   void run(const ModelFile& model);
   bool take_commands();  // false: the loop shall end
