@@ -54,9 +54,9 @@ struct Completion {
   CompletionKind kind = CompletionKind::kMessage;
   NodeId peer = 0;
   OperationId operation = 0;
-  std::uint16_t type = 0;           // kMessage: as given to send()
-  std::vector<std::byte> payload;   // kMessage
-  Status status;                    // of the operation
+  std::uint16_t type = 0;          // kMessage: as given to send()
+  std::vector<std::byte> payload;  // kMessage
+  Status status;                   // of the operation
 };
 
 class Transport {
@@ -91,7 +91,8 @@ class Transport {
   virtual Status flush(NodeId peer, OperationId operation) = 0;
 
   // Copies `payload` and sends it. Whole or not at all; any size, small ones are fast.
-  virtual Status send(NodeId peer, std::uint16_t type, Bytes payload, OperationId operation = 0) = 0;
+  virtual Status send(NodeId peer, std::uint16_t type, Bytes payload,
+                      OperationId operation = 0) = 0;
 
   // Progresses, then moves up to `completions.size()` completions out; returns how many.
   virtual std::size_t poll(std::span<Completion> completions) = 0;

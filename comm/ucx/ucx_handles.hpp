@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/core/result.hpp"
 
@@ -49,6 +50,8 @@ class Descriptor {
 
 // With UCX's configuration: its environment, and what peer failure handling on one host needs.
 Result<ContextHandle> open_context();
+// What the context can use: "TRANSPORT/DEVICE", each once.
+std::vector<std::string> context_resources(ucp_context_h context);
 Result<WorkerHandle> open_worker(ucp_context_h context);
 
 }  // namespace sluice::comm::ucx
