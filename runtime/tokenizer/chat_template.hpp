@@ -17,9 +17,9 @@ struct ChatMessage {
 };
 
 // `chat_template`: the model's Jinja text, recognised by its fingerprint, or the name of a family
-// ("chatml", "llama3", "llama2", "mistral", "smollm2", "yi") given in the configuration. The text
-// is to be encoded with add_special = false, parse_special = true. kUnsupported for an unknown
-// template.
+// (chat_family.cpp has the list) given in the configuration. The text is to be encoded with
+// add_special = false, parse_special = true. kUnsupported for an unknown template, kInvalidArgument
+// for messages that the template does not take.
 Result<std::string> render_chat(std::string_view chat_template,
                                 std::span<const ChatMessage> messages, bool add_generation_prompt);
 
