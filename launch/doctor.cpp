@@ -16,6 +16,7 @@
 #include "launch/default_model.hpp"
 #include "launch/doctor_checks.hpp"
 #include "launch/sha256.hpp"
+#include "launch/ucx_probe.hpp"
 
 namespace sluice::launch {
 namespace {
@@ -99,8 +100,7 @@ std::vector<InfinibandPort> infiniband_ports() {
 
 NetworkFacts network_facts() {
   NetworkFacts facts;
-  facts.built_with_ucx = SLUICE_BUILT_WITH_UCX;
-  facts.ucx_copies = mapped_libraries(read_text("/proc/self/maps"), "libucp");
+  facts.ucx = probe_ucx();
   facts.infiniband = infiniband_ports();
   const std::string modules = read_text("/proc/modules");
   facts.has_peermem = has_module(modules, "nvidia_peermem") || has_module(modules, "nv_peer_mem");

@@ -117,31 +117,58 @@ std::vector<Finding> check_cuda(const CudaProbe& cuda, bool built_with_cuda) {
 
 namespace {
 
-Finding check_ucx(const NetworkFacts& network) {
+Finding check_ucx_copy(const UcxFacts& ucx) {
   const std::string group = "Network";
-  if (!network.built_with_ucx) {
-    return {group,
-            "UCX",
-            Mark::kBroken,
-            "this build has no UCX",
-            "every transport between processes",
-            "install libucx-dev (1.13.1 or newer) and build again"};
+  const std::string lost = "every transport between processes";
+  if (!ucx.is_built_in) {
+    return {group,         "UCX",
+            Mark::kBroken, "this build has no UCX",
+            lost,          "install libucx-dev (1.13.1 or newer) and build again"};
   }
-  if (network.ucx_copies.size() > 1) {
+  if (!ucx.failure.empty()) {
+    return {group,       "UCX", Mark::kBroken,
+            ucx.failure, lost,  "unset the UCX_ variables of the environment, or install UCX anew"};
+  }
+  if (ucx.copies.size() > 1) {
     return {group,
             "UCX",
             Mark::kBroken,
-            "several copies are loaded: " + join(network.ucx_copies),
+            "several copies are loaded: " + join(ucx.copies),
             "correctness: two copies in one process corrupt each other",
             "build against one of them only (SLUICE_UCX_DIR), and remove the other from the "
             "library path"};
   }
-  if (network.ucx_copies.empty()) {
-    return {group, "UCX", Mark::kNote, "not loaded into this process", "its report here", ""};
+  if (ucx.is_mismatched) {
+    return {
+        group,
+        "UCX",
+        Mark::kBroken,
+        fmt::format("{} is loaded, but this build is for {}", ucx.version, ucx.compiled_version),
+        "correctness: the library and the program disagree",
+        "build again, or put the right library first in the library path"};
   }
-  const std::string number =
-      network.ucx_version.empty() ? "of unknown version" : network.ucx_version;
-  return {group, "UCX", Mark::kOk, number + ", " + network.ucx_copies.front(), "", ""};
+  return {group, "UCX", Mark::kOk, ucx.version + ", " + ucx.path, "", ""};
+}
+
+std::vector<Finding> check_ucx(const UcxFacts& ucx, const CudaProbe& cuda) {
+  const std::string group = "Network";
+  std::vector<Finding> findings = {check_ucx_copy(ucx)};
+  if (!ucx.is_built_in || !ucx.failure.empty()) return findings;
+  findings.push_back({group, "UCX transports", ucx.resources.empty() ? Mark::kBroken : Mark::kOk,
+                      ucx.resources.empty() ? "none" : join(ucx.resources),
+                      ucx.resources.empty() ? "every transport between processes" : "",
+                      ucx.resources.empty() ? "unset UCX_TLS and UCX_NET_DEVICES" : ""});
+  if (!ucx.has_shared_memory) {
+    findings.push_back({group, "UCX shared memory", Mark::kMissing, "no",
+                        "the fast path between workers on one machine",
+                        "a /dev/shm, and UCX_TLS that does not exclude it"});
+  }
+  if (!cuda.devices.empty() && !ucx.has_cuda) {
+    findings.push_back({group, "UCX with CUDA", Mark::kMissing, "no",
+                        "sending straight from GPU memory",
+                        "a UCX built with CUDA (launch/setup --ucx-wheel)"});
+  }
+  return findings;
 }
 
 Finding check_gpudirect(const NetworkFacts& network, const CudaProbe& cuda) {
@@ -186,10 +213,7 @@ Finding check_lock(const NetworkFacts& network, const MemoryFacts& memory) {
 std::vector<Finding> check_network(const NetworkFacts& network, const CudaProbe& cuda,
                                    const MemoryFacts& memory) {
   const std::string group = "Network";
-  std::vector<Finding> findings = {check_ucx(network)};
-  if (!network.ucx_transports.empty()) {
-    findings.push_back({group, "UCX transports", Mark::kOk, join(network.ucx_transports), "", ""});
-  }
+  std::vector<Finding> findings = check_ucx(network.ucx, cuda);
   if (network.infiniband.empty()) {
     findings.push_back({group, "RDMA network card", Mark::kMissing, "none",
                         "RDMA between machines; TCP is used, and shared memory on one machine",

@@ -32,11 +32,21 @@ struct InfinibandPort {
   std::string layer = {};  // "InfiniBand" or "Ethernet" (RoCE)
 };
 
+struct UcxFacts {
+  bool is_built_in = false;
+  std::string failure = {};           // why UCX does not start; empty when it does
+  std::string version = {};           // of the loaded library
+  std::string compiled_version = {};  // of the headers
+  bool is_mismatched = false;         // these two do not go together
+  std::string path = {};
+  std::vector<std::string> copies = {};     // libucp files mapped into this process
+  std::vector<std::string> resources = {};  // "tcp/eth0"
+  bool has_shared_memory = false;
+  bool has_cuda = false;
+};
+
 struct NetworkFacts {
-  bool built_with_ucx = false;
-  std::vector<std::string> ucx_copies = {};  // libucp files mapped into this process
-  std::string ucx_version = {};              // empty when not known
-  std::vector<std::string> ucx_transports = {};
+  UcxFacts ucx = {};
   std::vector<InfinibandPort> infiniband = {};
   bool has_peermem = false;  // the kernel module nvidia_peermem
   bool has_gdrdrv = false;   // the kernel module gdrdrv

@@ -82,23 +82,6 @@ bool has_module(std::string_view modules, std::string_view name) {
   return false;
 }
 
-std::vector<std::string> mapped_libraries(std::string_view maps, std::string_view stem) {
-  std::vector<std::string> found;
-  while (!maps.empty()) {
-    const std::string_view line = take_line(maps);
-    const auto slash = line.find('/');
-    if (slash == std::string_view::npos) continue;
-    const std::string_view path = trim(line.substr(slash));
-    const std::string_view file = path.substr(path.rfind('/') + 1);
-    if (file.substr(0, stem.size()) != stem) continue;
-    // "libucp.so.0" and the wheels' "libucp-1a2b.so.0", but not "libucp_other.so".
-    const std::string_view rest = file.substr(stem.size());
-    if (rest.empty() || (rest.front() != '.' && rest.front() != '-')) continue;
-    if (std::find(found.begin(), found.end(), path) == found.end()) found.emplace_back(path);
-  }
-  return found;
-}
-
 std::string parse_mpi_version(std::string_view text) {
   const std::string_view line = trim(take_line(text));
   if (line.find("(Open MPI)") != std::string_view::npos) {

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace sluice::launch {
 
@@ -30,10 +29,6 @@ std::optional<std::uint64_t> parse_memory_max(std::string_view text);
 
 // True when /proc/modules has a loaded module of that name.
 bool has_module(std::string_view modules, std::string_view name);
-
-// The different files mapped into a process whose name is `stem` or `stem`.so...: for counting
-// copies of a library. `maps`: /proc/PID/maps. In order of appearance.
-std::vector<std::string> mapped_libraries(std::string_view maps, std::string_view stem);
 
 // "Open MPI 4.1.4" from the first line of `mpirun --version`; empty when it says neither that nor
 // an Intel MPI or MPICH (Hydra) version.

@@ -38,7 +38,15 @@ const CudaProbe kOneGpu = {
 const InfinibandPort kPort = {"mlx5_0 port 1", "4: ACTIVE", "InfiniBand"};
 
 NetworkFacts good_network() {
-  return {.built_with_ucx = true, .ucx_copies = {"/usr/lib/libucp.so.0"}, .ucx_version = "1.13.1"};
+  NetworkFacts network;
+  network.ucx = {.is_built_in = true,
+                 .version = "1.13.1",
+                 .compiled_version = "1.13",
+                 .path = "/usr/lib/libucp.so.0",
+                 .copies = {"/usr/lib/libucp.so.0"},
+                 .resources = {"posix/memory", "tcp/eth0"},
+                 .has_shared_memory = true};
+  return network;
 }
 
 TEST(CheckCpu, SaysWhatPrefillComputesIn) {
@@ -76,17 +84,39 @@ TEST(CheckCuda, DriverDevicesAndBuild) {
   EXPECT_EQ(mark_of(check_cuda(kOneGpu, true), "this build"), Mark::kOk);
 }
 
-TEST(CheckNetwork, TwoUcxCopiesOrNoneAreBroken) {
+TEST(CheckNetwork, AUcxThatCannotWorkIsBroken) {
   NetworkFacts network = good_network();
-  EXPECT_EQ(mark_of(check_network(network, kNoCuda, {}), "UCX"), Mark::kOk);
-  network.ucx_copies.push_back("/venv/libucp.so.0");
+  const auto good = check_network(network, kNoCuda, {});
+  EXPECT_EQ(mark_of(good, "UCX"), Mark::kOk);
+  EXPECT_EQ(find(good, "UCX transports")->found, "posix/memory, tcp/eth0");
+  EXPECT_EQ(find(good, "UCX shared memory"), nullptr);
+  EXPECT_EQ(exit_status(good), 0);
+  network.ucx.copies.push_back("/venv/libucp.so.0");
   const auto twice = check_network(network, kNoCuda, {});
   EXPECT_EQ(mark_of(twice, "UCX"), Mark::kBroken);
   EXPECT_EQ(find(twice, "UCX")->found,
             "several copies are loaded: /usr/lib/libucp.so.0, /venv/libucp.so.0");
   EXPECT_EQ(exit_status(twice), 1);
   expect_complete(twice);
+  network = good_network();
+  network.ucx.is_mismatched = true;
+  EXPECT_EQ(mark_of(check_network(network, kNoCuda, {}), "UCX"), Mark::kBroken);
+  expect_complete(check_network(network, kNoCuda, {}));
+  network.ucx.failure = "UCX does not start";
+  EXPECT_EQ(find(check_network(network, kNoCuda, {}), "UCX")->found, "UCX does not start");
   EXPECT_EQ(mark_of(check_network({}, kNoCuda, {}), "UCX"), Mark::kBroken);
+  expect_complete(check_network({}, kNoCuda, {}));
+}
+
+TEST(CheckNetwork, WhatUcxLacksOnThisMachine) {
+  NetworkFacts network = good_network();
+  network.ucx.has_shared_memory = false;
+  network.ucx.resources.clear();
+  const auto findings = check_network(network, kOneGpu, {});
+  EXPECT_EQ(mark_of(findings, "UCX shared memory"), Mark::kMissing);
+  EXPECT_EQ(mark_of(findings, "UCX transports"), Mark::kBroken);
+  EXPECT_EQ(mark_of(findings, "UCX with CUDA"), Mark::kMissing);
+  expect_complete(findings);
 }
 
 TEST(CheckNetwork, LockLimitMattersWithRdma) {

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/machine_facts.hpp"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace sluice::launch {
 namespace {
-
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 TEST(ParseCpu, FeaturesNeedAllTheirFlags) {
   const CpuFacts cpu = parse_cpu(
@@ -55,19 +51,6 @@ TEST(HasModule, WholeNamesOnly) {
   EXPECT_TRUE(has_module(text, "ib_core"));
   EXPECT_FALSE(has_module(text, "nvidia"));
   EXPECT_FALSE(has_module("", "nvidia"));
-}
-
-TEST(MappedLibraries, CountsFilesNotMappings) {
-  const char maps[] =
-      "7f00-7f01 r--p 00000000 08:01 5 /usr/lib/libucp.so.0.0.0\n"
-      "7f01-7f02 r-xp 00001000 08:01 5 /usr/lib/libucp.so.0.0.0\n"
-      "7f02-7f03 r-xp 00001000 08:01 6 /venv/libucx/lib/libucp-1a2b.so.0\n"
-      "7f03-7f04 r-xp 00001000 08:01 7 /usr/lib/libucpx.so\n"
-      "7f04-7f05 r-xp 00001000 08:01 8 /usr/lib/mylibucp.so\n"
-      "7f05-7f06 rw-p 00000000 00:00 0 \n7f06-7f07 rw-p 00000000 00:00 0 [heap]\n";
-  EXPECT_THAT(mapped_libraries(maps, "libucp"),
-              ElementsAre("/usr/lib/libucp.so.0.0.0", "/venv/libucx/lib/libucp-1a2b.so.0"));
-  EXPECT_THAT(mapped_libraries("", "libucp"), IsEmpty());
 }
 
 TEST(ParseMpiVersion, KnownLaunchers) {
