@@ -22,6 +22,7 @@ constexpr int kKeepAliveSeconds = 60;
 constexpr std::size_t kRequestsPerConnection = 1'000'000;
 
 thread_local int the_current_socket = -1;
+thread_local bool the_connection_ends = false;
 
 bool wait_for(int socket, short events, time_t seconds, time_t us) {
   pollfd entry = {.fd = socket, .events = events, .revents = 0};
@@ -46,6 +47,19 @@ void address_of(int socket, bool remote, std::string& ip, int& port) {
   }
   ip = host.data();
   port = std::atoi(service.data());
+}
+
+// Reads on for a moment before the end: closing a socket with unread bytes resets the connection,
+// and the client would lose the answer that says why its body was refused.
+void linger(int socket) {
+  constexpr int kRoundsMax = 64;
+  constexpr int kQuietMs = 200;
+  ::shutdown(socket, SHUT_WR);
+  std::array<char, 65536> rest;
+  for (int round = 0; round < kRoundsMax; ++round) {
+    if (!wait_for(socket, POLLIN, 0, kQuietMs * 1000)) return;
+    if (::recv(socket, rest.data(), rest.size(), MSG_DONTWAIT) <= 0) return;
+  }
 }
 
 struct Timeouts {
@@ -166,6 +180,10 @@ ConnectionServer::~ConnectionServer() {
 
 int ConnectionServer::current_socket() { return the_current_socket; }
 
+void ConnectionServer::close_after_response() { the_connection_ends = true; }
+
+void ConnectionServer::widen_backlog() { ::listen(svr_sock_, SOMAXCONN); }
+
 void ConnectionServer::drain() {
   is_draining_ = true;
   const std::uint64_t one = 1;
@@ -187,13 +205,15 @@ bool ConnectionServer::process_and_close_socket(socket_t socket) {
   SocketStream stream(
       socket, {read_timeout_sec_, read_timeout_usec_, write_timeout_sec_, write_timeout_usec_});
   the_current_socket = socket;
+  the_connection_ends = false;
   bool is_alive = true;
   while (is_alive && (stream.has_buffered() || wait_for_request(socket))) {
     bool is_closed = false;
-    is_alive =
-        process_request(stream, is_draining_, is_closed, nullptr) && !is_closed && !is_draining_;
+    is_alive = process_request(stream, is_draining_, is_closed, nullptr) && !is_closed &&
+               !is_draining_ && !the_connection_ends;
   }
   the_current_socket = -1;
+  if (the_connection_ends) linger(socket);
   ::shutdown(socket, SHUT_RDWR);
   ::close(socket);
   return true;

@@ -43,6 +43,13 @@ class ConnectionServer : public httplib::Server {
   // The socket of the request that the calling thread handles; -1 elsewhere.
   static int current_socket();
 
+  // Ends the connection of the request that the calling thread handles, once it is answered.
+  static void close_after_response();
+
+  // After binding: as many connections may wait to be accepted as the system allows. (The library
+  // asks for five, and a burst of clients then waits a second for its packets to be sent again.)
+  void widen_backlog();
+
   // Ends connections that wait for a next request, from now on. Any thread, before stop().
   void drain();
 

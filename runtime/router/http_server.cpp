@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/router/http_server.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <random>
+#include <string_view>
 #include <thread>
 
 #include "runtime/router/answer.hpp"
@@ -105,6 +108,7 @@ class HttpServerImpl : public HttpServer {
       return make_error(ErrorCode::kUnavailable, "cannot listen on " + config.host + " port " +
                                                      std::to_string(config.port) + why);
     }
+    server_.widen_backlog();
     port_ = static_cast<std::uint16_t>(port);
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     // stop() is heard only by a running loop. The thread does nothing else first.
@@ -123,30 +127,26 @@ class HttpServerImpl : public HttpServer {
   std::uint16_t port() const override { return port_; }
 
  private:
+  using Handler = void (HttpServerImpl::*)(const std::string& body, Response& response);
+
   void route() {
-    const auto completion = [this](bool is_chat) {
-      return [this, is_chat](const Request& request, Response& response) {
-        generate(request, response, is_chat);
-      };
-    };
-    server_.Post("/v1/completions", completion(false));
-    server_.Post("/v1/chat/completions", completion(true));
-    server_.Post("/tokenize", [this](const Request& request, Response& response) {
-      const auto tokens = parse_tokenize_request(request.body, tokenizer_, model_);
-      if (!tokens) return answer_error(response, tokens.error());
-      response.set_content(tokens_json(*tokens, model_), kJson);
+    post("/v1/completions", &HttpServerImpl::complete);
+    post("/v1/chat/completions", &HttpServerImpl::chat);
+    post("/tokenize", &HttpServerImpl::tokenize);
+    get("/v1/models", models_json(model_, now_s()));
+    get("/health", "{\"status\":\"ok\"}");
+    get("/version", "{\"version\":\"" SLUICE_VERSION "\"}");
+    server_.set_pre_routing_handler([](const Request& request, Response& response) {
+      return refuse(request, response) ? ConnectionServer::HandlerResponse::Handled
+                                       : ConnectionServer::HandlerResponse::Unhandled;
     });
-    server_.Get("/v1/models", [this](const Request&, Response& response) {
-      response.set_content(models_json(model_, started_s_), kJson);
+    server_.set_error_handler([](const Request&, Response& response) {
+      if (!response.body.empty()) return;
+      const bool is_ours = response.status >= 500;
+      answer_error(response, response.status,
+                   is_ours ? make_error(ErrorCode::kInternal, "the server met an internal error")
+                           : make_error(ErrorCode::kInvalidArgument, "this is not valid HTTP"));
     });
-    server_.Get("/health", [](const Request&, Response& response) {
-      response.set_content("{\"status\":\"ok\"}", kJson);
-    });
-    server_.Get("/version", [](const Request&, Response& response) {
-      response.set_content("{\"version\":\"" SLUICE_VERSION "\"}", kJson);
-    });
-    server_.set_error_handler(
-        [](const Request& request, Response& response) { library_error(request, response); });
     server_.set_exception_handler([](const Request&, Response& response, std::exception_ptr) {
       answer_error(response, make_error(ErrorCode::kInternal, "the server met an internal error"));
     });
@@ -156,36 +156,91 @@ class HttpServerImpl : public HttpServer {
     });
   }
 
-  // Errors that the library found by itself have no body yet.
-  static void library_error(const Request& request, Response& response) {
-    if (!response.body.empty()) return;
-    const auto known = [&](std::initializer_list<const char*> paths) {
-      return std::find(paths.begin(), paths.end(), request.path) != paths.end();
-    };
-    Error error = make_error(ErrorCode::kInvalidArgument, "the request is not valid HTTP");
-    int status = response.status;
-    if (status == 413) {
-      error.message = "the request body is larger than " + std::to_string(kBodyBytesMax) + " bytes";
-    } else if (status == 404 && known({"/v1/completions", "/v1/chat/completions", "/tokenize"})) {
-      status = 405;
-      response.set_header("Allow", "POST");
-      error.message = request.path + " takes POST only";
-    } else if (status == 404 && known({"/v1/models", "/health", "/version"})) {
-      status = 405;
-      response.set_header("Allow", "GET");
-      error.message = request.path + " takes GET only";
-    } else if (status == 404) {
-      error = make_error(ErrorCode::kNotFound, "there is no endpoint " + request.path);
-    } else if (status >= 500) {
-      error = make_error(ErrorCode::kInternal, "the server met an internal error");
-    }
-    answer_error(response, status, error);
+  void get(const char* path, const std::string& json) {
+    server_.Get(path,
+                [json](const Request&, Response& response) { response.set_content(json, kJson); });
   }
 
-  void generate(const Request& request, Response& response, bool is_chat) {
-    const auto parse = is_chat ? parse_chat_request : parse_completion_request;
-    Result<ApiRequest> parsed = parse(request.body, tokenizer_, model_, random_number());
+  void post(const char* path, Handler handler) {
+    server_.Post(path, [this, handler](const Request&, Response& response,
+                                       const httplib::ContentReader& read) {
+      std::string body;
+      bool is_too_large = false;
+      // By hand, since the library bounds neither chunked nor decompressed bodies.
+      const bool is_read = read([&](const char* data, std::size_t bytes) {
+        is_too_large = bytes > kBodyBytesMax - body.size();
+        if (!is_too_large) body.append(data, bytes);
+        return !is_too_large;
+      });
+      if (is_too_large) return refuse_body(response);
+      if (!is_read) {
+        ConnectionServer::close_after_response();
+        return answer_error(response, 400, bad("the request body ends too early"));
+      }
+      (this->*handler)(body, response);
+    });
+  }
+
+  static Error bad(std::string message) {
+    return make_error(ErrorCode::kInvalidArgument, std::move(message));
+  }
+
+  static void refuse_body(Response& response) {
+    ConnectionServer::close_after_response();
+    answer_error(
+        response, 413,
+        bad("the request body is larger than " + std::to_string(kBodyBytesMax) + " bytes"));
+  }
+
+  // True when the request was answered here, before its body is read; the connection then ends,
+  // since the body would be taken for the next request.
+  static bool refuse(const Request& request, Response& response) {
+    const auto is_one_of = [&](std::initializer_list<const char*> paths) {
+      return std::find(paths.begin(), paths.end(), request.path) != paths.end();
+    };
+    const std::string length = request.get_header_value("Content-Length");
+    std::uint64_t bytes = 0;
+    const auto parsed = std::from_chars(length.data(), length.data() + length.size(), bytes);
+    if (!length.empty() && (parsed.ec != std::errc() || bytes > kBodyBytesMax)) {
+      refuse_body(response);
+      return true;
+    }
+    const char* allowed = nullptr;
+    if (is_one_of({"/v1/completions", "/v1/chat/completions", "/tokenize"})) allowed = "POST";
+    if (is_one_of({"/v1/models", "/health", "/version"})) allowed = "GET";
+    const bool is_head = request.method == "HEAD" && allowed == std::string_view("GET");
+    if (allowed == nullptr) {
+      answer_error(response,
+                   make_error(ErrorCode::kNotFound, "there is no endpoint " + request.path));
+    } else if (request.method != allowed && !is_head) {
+      response.set_header("Allow", allowed);
+      answer_error(response, 405, bad(request.path + " takes " + allowed + " only"));
+    } else if (request.is_multipart_form_data()) {
+      answer_error(response, 415, bad("the request body must be JSON, not a form"));
+    } else {
+      return false;
+    }
+    ConnectionServer::close_after_response();
+    return true;
+  }
+
+  void tokenize(const std::string& body, Response& response) {
+    const auto tokens = parse_tokenize_request(body, tokenizer_, model_);
+    if (!tokens) return answer_error(response, tokens.error());
+    response.set_content(tokens_json(*tokens, model_), kJson);
+  }
+
+  void complete(const std::string& body, Response& response) {
+    generate(parse_completion_request(body, tokenizer_, model_, random_number()), response);
+  }
+
+  void chat(const std::string& body, Response& response) {
+    generate(parse_chat_request(body, tokenizer_, model_, random_number()), response);
+  }
+
+  void generate(Result<ApiRequest> parsed, Response& response) {
     if (!parsed) return answer_error(response, parsed.error());
+    const bool is_chat = parsed->is_chat;
     const auto work = std::make_shared<Work>();
     work->head = {random_id(is_chat ? "chatcmpl-" : "cmpl-"), now_s(), model_.name, is_chat};
     work->usage.prompt_tokens = static_cast<std::int64_t>(parsed->generate.prompt.size());
@@ -264,7 +319,6 @@ class HttpServerImpl : public HttpServer {
   Generator& generator_;
   const Tokenizer& tokenizer_;
   const ModelInfo model_;
-  const std::int64_t started_s_ = now_s();
   const std::unique_ptr<DisconnectWatch> watch_;
   ConnectionServer server_;
   std::thread thread_;

@@ -171,19 +171,48 @@ TEST_F(HttpServerTest, ErrorsOfTheProtocol) {
   const RawResponse lost = get("/v2/completions");
   EXPECT_EQ(lost.status, 404);
   EXPECT_THAT(lost.body, HasSubstr("there is no endpoint /v2/completions"));
+  EXPECT_EQ(post("/v2/completions", "{}").status, 404);
   const RawResponse method = get("/v1/completions");
   EXPECT_EQ(method.status, 405);
   EXPECT_THAT(method.head, HasSubstr("Allow: POST"));
-  EXPECT_EQ(post("/health", "{}").status, 405);
-  RawClient large(server_->port());
-  large.send("POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999\r\n\r\n");
-  const RawResponse refused = large.response();
-  EXPECT_EQ(refused.status, 413);
-  EXPECT_THAT(refused.body, HasSubstr("larger than"));
+  const RawResponse other = post("/health", "{}");
+  EXPECT_EQ(other.status, 405);
+  EXPECT_THAT(other.head, HasSubstr("Allow: GET"));
   RawClient noise(server_->port());
   noise.send("\x01\x02\x03 this is not HTTP\r\n\r\n");
   EXPECT_EQ(noise.response().status, 400);
+  RawClient form(server_->port());
+  form.send(
+      "POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n"
+      "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x--");
+  EXPECT_EQ(form.response().status, 415);
   EXPECT_EQ(get("/health").status, 200);
+}
+
+// Refused without being read: by its announced length, or when it has become too long.
+TEST_F(HttpServerTest, BodiesAreBounded) {
+  for (const char* path : {"/v1/completions", "/tokenize", "/elsewhere"}) {
+    RawClient large(server_->port());
+    large.send("POST " + std::string(path) +
+               " HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999\r\n\r\n");
+    const RawResponse refused = large.response();
+    EXPECT_EQ(refused.status, 413) << path;
+    EXPECT_THAT(refused.body, HasSubstr("larger than"));
+    EXPECT_FALSE(large.read_until("more"));  // closed: the rest is not taken for a request
+  }
+  RawClient chunked(server_->port());
+  chunked.send("POST /v1/completions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const std::string chunk = "100000\r\n" + std::string(1 << 20, ' ') + "\r\n";
+  for (int i = 0; i < 33; ++i) chunked.send(chunk);
+  EXPECT_EQ(chunked.response().status, 413);
+}
+
+TEST_F(HttpServerTest, AChunkedBodyIsRead) {
+  RawClient client(server_->port());
+  client.send(
+      "POST /v1/completions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "7\r\n{\"promp\r\n9\r\nt\": \"hi\"}\r\n0\r\n\r\n");
+  EXPECT_THAT(client.response().body, HasSubstr("\"text\":\"Hello\""));
 }
 
 TEST_F(HttpServerTest, ErrorsOfTheCore) {
@@ -272,8 +301,8 @@ TEST_F(HttpServerTest, StopEndsWorkAndIdleConnections) {
   generator_.script = script_of("a");
   RawClient streaming(server_->port());
   streaming.post("/v1/completions", kStreamed);
-  generator_.script = {};
   ASSERT_TRUE(streaming.read_until("\"text\":\"a\""));
+  generator_.script = {};
   RawClient waiting(server_->port());
   waiting.post("/v1/completions", kPrompt);
   ASSERT_TRUE(generator_.ledger.wait([&] { return generator_.ledger.blocked == 2; }));
