@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "kernels/core/check.hpp"
 
@@ -21,14 +22,15 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::kernels::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 using Tag = hn::CappedTag<float, 16>;
 using Vector = hn::Vec<Tag>;
-inline constexpr std::size_t kLanes = hn::MaxLanes(Tag());
+constexpr std::size_t kLanes = hn::MaxLanes(Tag());
 
 // Heads and vectors of a value row whose sums stay in registers.
-inline constexpr std::size_t kHeadTile = 4;
-inline constexpr std::size_t kValueTile = HWY_CAP_GE512 ? 4 : 2;
+constexpr std::size_t kHeadTile = 4;
+constexpr std::size_t kValueTile = HWY_CAP_GE512 ? 4 : 2;
 
 HWY_INLINE Vector load(const float* from) { return hn::LoadU(Tag(), from); }
 
@@ -49,49 +51,76 @@ HWY_INLINE const T* rows(const std::byte* block, std::size_t offset) {
 
 using Scores = float[kHeadTile][kSplitTokens];
 
-// The scores of kHeads heads with every token of the split.
+// Lane i of the result is the sum of the lanes of sums[i], for as many vectors as lanes. Each
+// level adds neighbours of two vectors into one.
+HWY_INLINE Vector sums_of_lanes(Vector* sums) {
+#if HWY_TARGET != HWY_SCALAR
+  for (std::size_t count = kLanes / 2; count > 0; count /= 2) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const Vector even = hn::ConcatEven(Tag(), sums[2 * i + 1], sums[2 * i]);
+      const Vector odd = hn::ConcatOdd(Tag(), sums[2 * i + 1], sums[2 * i]);
+      sums[i] = hn::Add(even, odd);
+    }
+  }
+#endif
+  return sums[0];
+}
+
+// The scores of kHeads heads with every token of the split, as many tokens at a time as lanes.
+// Keys past the last token repeat it; their scores are not used.
 template <class T, std::size_t kHeads>
 HWY_INLINE void score(const HeadGroup& group, const float* queries, const KvSplit& split,
                       Scores& scores) {
   const auto width = static_cast<std::size_t>(group.head_dim);
   const std::size_t whole = width / kLanes * kLanes;
   const auto block_tokens = static_cast<std::size_t>(group.block_tokens);
-  for (std::size_t token = 0; token < static_cast<std::size_t>(split.tokens); ++token) {
-    const T* key = rows<T>(split.blocks[token / block_tokens], split.key_offset) +
-                   token % block_tokens * width;
-    Vector sums[kHeads];
-    for (auto& sum : sums) sum = hn::Zero(Tag());
-    for (std::size_t i = 0; i < whole; i += kLanes) {
-      const Vector values = load(key + i);
-      for (std::size_t h = 0; h < kHeads; ++h) {
-        sums[h] = hn::MulAdd(values, load(queries + h * width + i), sums[h]);
-      }
+  const auto tokens = static_cast<std::size_t>(split.tokens);
+  for (std::size_t first = 0; first < tokens; first += kLanes) {
+    const T* keys[kLanes];
+    for (std::size_t t = 0; t < kLanes; ++t) {
+      const std::size_t token = std::min(first + t, tokens - 1);
+      keys[t] = rows<T>(split.blocks[token / block_tokens], split.key_offset) +
+                token % block_tokens * width;
     }
     for (std::size_t h = 0; h < kHeads; ++h) {
-      float sum = hn::GetLane(hn::SumOfLanes(Tag(), sums[h]));
-      for (std::size_t i = whole; i < width; ++i) sum += scalar(key[i]) * queries[h * width + i];
-      scores[h][token] = sum * group.scale;
+      const float* query = queries + h * width;
+      Vector sums[kLanes];
+      for (auto& sum : sums) sum = hn::Zero(Tag());
+      for (std::size_t i = 0; i < whole; i += kLanes) {
+        const Vector values = load(query + i);
+        for (std::size_t t = 0; t < kLanes; ++t) {
+          sums[t] = hn::MulAdd(load(keys[t] + i), values, sums[t]);
+        }
+      }
+      hn::StoreU(sums_of_lanes(sums), Tag(), scores[h] + first);
+      for (std::size_t t = 0; t < kLanes; ++t) {
+        float sum = scores[h][first + t];
+        for (std::size_t i = whole; i < width; ++i) sum += scalar(keys[t][i]) * query[i];
+        scores[h][first + t] = sum * group.scale;
+      }
     }
   }
 }
 
 // Scores to exponentials relative to the largest, which goes to partial[0] and their sum to [1].
-// Slots past the tokens become zero.
 HWY_INLINE void exponentiate(float* scores, std::size_t tokens, float* partial) {
   const Tag tag;
-  const float largest = *std::max_element(scores, scores + tokens);
-  // What underflows is as good as zero, and so is the padding.
-  std::fill(scores + tokens, scores + kSplitTokens, largest - 200.0F);
-  auto sums = hn::Zero(tag);
-  const auto floor = hn::Set(tag, -87.0F);
+  std::fill(scores + tokens, scores + kSplitTokens, std::numeric_limits<float>::lowest());
+  Vector most = hn::Load(tag, scores);
+  for (std::size_t i = kLanes; i < tokens; i += kLanes) {
+    most = hn::Max(most, hn::Load(tag, scores + i));
+  }
+  const Vector largest = hn::MaxOfLanes(tag, most);
+  Vector sums = hn::Zero(tag);
+  const Vector floor = hn::Set(tag, -87.0F);  // what underflows is as good as zero
   for (std::size_t i = 0; i < tokens; i += kLanes) {
-    const auto relative = hn::Sub(hn::Load(tag, scores + i), hn::Set(tag, largest));
-    const auto exponential =
+    const Vector relative = hn::Sub(hn::Load(tag, scores + i), largest);
+    const Vector exponential =
         hn::IfThenElseZero(hn::Ge(relative, floor), hn::Exp(tag, hn::Max(relative, floor)));
     hn::Store(exponential, tag, scores + i);
     sums = hn::Add(sums, exponential);
   }
-  partial[0] = largest;
+  partial[0] = hn::GetLane(largest);
   partial[1] = hn::GetLane(hn::SumOfLanes(tag, sums));
 }
 
@@ -180,6 +209,7 @@ void attend_split_target(const HeadGroup& group, const float* queries, const KvS
   attend<float>(group, queries, split, partial);
 }
 
+}  // namespace
 }  // namespace sluice::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

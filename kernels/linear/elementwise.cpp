@@ -18,6 +18,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::kernels::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 using Tag = hn::CappedTag<float, 16>;
 
@@ -66,6 +67,7 @@ void silu_multiply_target(float* gate, const float* up, std::size_t count) {
   }
 }
 
+}  // namespace
 }  // namespace sluice::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

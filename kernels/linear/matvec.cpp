@@ -22,22 +22,23 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::kernels::HWY_NAMESPACE {
+namespace {
 
 // Rows and vectors in flight: as many accumulators as the registers hold beside the weights.
 #if HWY_CAP_GE512
-inline constexpr std::size_t kRowTile = 4;
-inline constexpr std::size_t kVectorTile = 2;
+constexpr std::size_t kRowTile = 4;
+constexpr std::size_t kVectorTile = 2;
 #elif HWY_CAP_GE256
-inline constexpr std::size_t kRowTile = 2;
-inline constexpr std::size_t kVectorTile = 1;
+constexpr std::size_t kRowTile = 2;
+constexpr std::size_t kVectorTile = 1;
 #else
-inline constexpr std::size_t kRowTile = 1;
-inline constexpr std::size_t kVectorTile = 1;
+constexpr std::size_t kRowTile = 1;
+constexpr std::size_t kVectorTile = 1;
 #endif
 
 // Columns decoded at a time for several vectors: four rows of them are 8 KB, well inside L1.
-inline constexpr std::size_t kPanelChunks = 16;
-inline constexpr std::size_t kBatchMax = 16;
+constexpr std::size_t kPanelChunks = 16;
+constexpr std::size_t kBatchMax = 16;
 
 // What a call works on, with sizes as unsigned as the pointers' arithmetic.
 struct Problem {
@@ -51,14 +52,28 @@ struct Problem {
   std::size_t y_stride;
 };
 
-HWY_INLINE float fold(const Vector* sums) {
-  HWY_ALIGN float lanes[kChunk];
-  for (std::size_t v = 0; v < kChunkVectors; ++v)
-    hn::Store(sums[v], FloatTag(), lanes + v * kLanes);
-  for (std::size_t width = kChunk / 2; width > 0; width /= 2) {
-    for (std::size_t i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+// The sum of a vector's lanes, upper half onto lower half until one is left.
+template <class D>
+HWY_INLINE float fold_lanes(D tag, hn::Vec<D> sums) {
+#if HWY_TARGET == HWY_SCALAR
+  (void)tag;
+  return hn::GetLane(sums);
+#else
+  if constexpr (hn::MaxLanes(D()) > 4) {
+    const hn::Half<D> half;
+    return fold_lanes(half, hn::Add(hn::LowerHalf(half, sums), hn::UpperHalf(half, sums)));
+  } else {
+    sums = hn::Add(sums, hn::Shuffle1032(sums));
+    return hn::GetLane(hn::Add(sums, hn::Shuffle2301(sums)));
   }
-  return lanes[0];
+#endif
+}
+
+HWY_INLINE float fold(Vector* sums) {
+  for (std::size_t count = kChunkVectors / 2; count > 0; count /= 2) {
+    for (std::size_t v = 0; v < count; ++v) sums[v] = hn::Add(sums[v], sums[v + count]);
+  }
+  return fold_lanes(FloatTag(), sums[0]);
 }
 
 // The last columns of a plain row, filled up with zeros to a chunk. Block types have none.
@@ -72,7 +87,7 @@ HWY_INLINE void decode_tail(const std::uint8_t* row, std::size_t chunk, std::siz
 }
 
 template <DType dtype>
-inline constexpr bool kIsPlain =
+constexpr bool kIsPlain =
     dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
 
 HWY_INLINE void multiply_add(const Vector* w, const float* x, Vector* sums) {
@@ -84,6 +99,7 @@ HWY_INLINE void multiply_add(const Vector* w, const float* x, Vector* sums) {
 // One vector: weights go from memory through registers into the sums of kRows rows.
 template <DType dtype, std::size_t kRows>
 HWY_INLINE void rows_by_one(const Problem& problem, std::size_t row, const float* tail_x) {
+  using Chunk = WeightChunk<dtype>;
   const std::uint8_t* first = problem.weights + row * problem.row_bytes;
   Vector sums[kRows][kChunkVectors];
   for (auto& of_row : sums) {
@@ -91,10 +107,20 @@ HWY_INLINE void rows_by_one(const Problem& problem, std::size_t row, const float
   }
   const std::size_t chunks = problem.columns / kChunk;
   for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-    for (std::size_t r = 0; r < kRows; ++r) {
-      Vector w[kChunkVectors];
-      WeightChunk<dtype>::decode(first + r * problem.row_bytes, chunk, w);
-      multiply_add(w, problem.x + chunk * kChunk, sums[r]);
+    Vector w[kChunkVectors];
+    if constexpr (Chunk::kScales != 0) {
+      const std::uint8_t* block = first + chunk * Chunk::kBlockBytes;
+      float scales[8];
+      half_values<kRows, Chunk::kScales>(block, problem.row_bytes, scales);
+      for (std::size_t r = 0; r < kRows; ++r) {
+        Chunk::decode_block(block + r * problem.row_bytes, scales + r * Chunk::kScales, w);
+        multiply_add(w, problem.x + chunk * kChunk, sums[r]);
+      }
+    } else {
+      for (std::size_t r = 0; r < kRows; ++r) {
+        Chunk::decode(first + r * problem.row_bytes, chunk, w);
+        multiply_add(w, problem.x + chunk * kChunk, sums[r]);
+      }
     }
   }
   if constexpr (kIsPlain<dtype>) {
@@ -277,6 +303,7 @@ void matvec_target(const TensorView& weights, RowRange rows, Activations x, floa
   SLUICE_CHECK(false, "not a dtype of weights");
 }
 
+}  // namespace
 }  // namespace sluice::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

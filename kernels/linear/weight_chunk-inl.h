@@ -2,7 +2,9 @@
 // Decodes 32 stored weights at a time into vectors, for each instruction set (Highway).
 //
 // `WeightChunk<dtype>::decode(row, chunk, w)` leaves elements [32 * chunk, 32 * chunk + 32) of the
-// row in w, element i in lane i % lanes of w[i / lanes], equal in every bit to dequantize(): the
+// row in w, element i in lane i % lanes of w[i / lanes]. Where kScales is not 0, blocks start with
+// that many FP16 values, and decode_block takes a block and these in FP32, for who converts several
+// rows' at once. The weights equal those of dequantize() in every bit: the
 // products of scales (at most 19 significant bits) and codes (at most 5) that are added to a
 // minimum are exact in FP32, so that fusing that addition changes nothing.
 #if defined(SLUICE_WEIGHT_CHUNK_INL) == defined(HWY_TARGET_TOGGLE)
@@ -15,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "hwy/highway.h"
 #include "kernels/core/dtype.hpp"
@@ -22,6 +25,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::kernels::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using FloatTag = hn::CappedTag<float, 16>;
@@ -32,9 +36,9 @@ using SignedByteTag = hn::Rebind<std::int8_t, FloatTag>;
 using ShortTag = hn::Rebind<std::uint16_t, FloatTag>;
 using IntVector = hn::Vec<IntTag>;
 
-inline constexpr std::size_t kChunk = 32;
-inline constexpr std::size_t kLanes = hn::MaxLanes(FloatTag());
-inline constexpr std::size_t kChunkVectors = kChunk / kLanes;
+constexpr std::size_t kChunk = 32;
+constexpr std::size_t kLanes = hn::MaxLanes(FloatTag());
+constexpr std::size_t kChunkVectors = kChunk / kLanes;
 
 HWY_INLINE float half_value(const std::uint8_t* bytes) {
   std::uint16_t bits;
@@ -46,6 +50,35 @@ HWY_INLINE float half_value(const std::uint8_t* bytes) {
   return hn::GetLane(hn::PromoteTo(tag, hn::BitCast(half_tag, hn::Set(bits_tag, bits))));
 #else
   return f32_from_f16(bits);
+#endif
+}
+
+// FP16 values `stride` bytes apart, kEach (1 or 2) that lie next to each other from each of kRows
+// places, to FP32: values[r * kEach + i]; all 8 floats may be written. Converted together, since
+// one conversion and a broadcasting load for each cost less than a conversion and a shuffle each.
+template <std::size_t kRows, std::size_t kEach>
+HWY_INLINE void half_values(const std::uint8_t* first, std::size_t stride, float* values) {
+#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
+  constexpr std::size_t kPerWord = 4 / kEach;
+  static_assert(kRows <= 2 * kPerWord);
+  std::uint64_t words[2] = {};
+  for (std::size_t r = 0; r < kRows; ++r) {
+    std::conditional_t<kEach == 2, std::uint32_t, std::uint16_t> bits;
+    std::memcpy(&bits, first + r * stride, sizeof bits);
+    words[r / kPerWord] |= std::uint64_t{bits} << (r % kPerWord * 16 * kEach);
+  }
+  const hn::Full128<std::uint64_t> words_tag;
+  const hn::FixedTag<float, 8> tag;
+  const hn::Rebind<hwy::float16_t, decltype(tag)> half_tag;
+  const auto packed =
+      hn::InterleaveLower(words_tag, hn::Set(words_tag, words[0]), hn::Set(words_tag, words[1]));
+  hn::StoreU(hn::PromoteTo(tag, hn::BitCast(half_tag, packed)), tag, values);
+#else
+  for (std::size_t r = 0; r < kRows; ++r) {
+    for (std::size_t i = 0; i < kEach; ++i) {
+      values[r * kEach + i] = half_value(first + r * stride + 2 * i);
+    }
+  }
 #endif
 }
 
@@ -65,12 +98,12 @@ HWY_INLINE IntVector nibbles(IntVector bytes) {
 // Sixteen values by their nibbles, where one vector holds all sixteen (its lookup reads only the
 // low four bits of an index).
 #if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
-inline constexpr bool kHasTable = true;
+constexpr bool kHasTable = true;
 HWY_INLINE Vector look_up(Vector table, IntVector bytes) {
   return Vector{_mm512_permutexvar_ps(bytes.raw, table.raw)};
 }
 #else
-inline constexpr bool kHasTable = false;
+constexpr bool kHasTable = false;
 HWY_INLINE Vector look_up(Vector table, IntVector) { return table; }
 #endif
 
@@ -92,17 +125,38 @@ HWY_INLINE void decode_nibble_pairs(const std::uint8_t* codes, Vector factor, Ve
   }
 }
 
+// What every type without scales at the start of its blocks has.
+struct PlainChunk {
+  static constexpr std::size_t kScales = 0;
+};
+
+// A type whose blocks are a chunk each and start with kScales_ FP16 values.
+template <class Chunk, std::size_t kBytes, std::size_t kScales_>
+struct BlockChunk {
+  static constexpr std::size_t kScales = kScales_;
+  static constexpr std::size_t kBlockBytes = kBytes;
+  static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
+    float scales[8];
+    half_values<1, kScales>(row + chunk * kBytes, 0, scales);
+    Chunk::decode_block(row + chunk * kBytes, scales, w);
+  }
+};
+
 template <DType dtype>
 struct WeightChunk;
 
 template <>
-struct WeightChunk<DType::kF32> {
+struct WeightChunk<DType::kF32> : PlainChunk {
   static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
-    HWY_ALIGN float values[kChunk];  // by way of a copy: a mapped file need not align floats
-    std::memcpy(values, row + chunk * sizeof values, sizeof values);
+#if HWY_TARGET == HWY_SCALAR
+    std::memcpy(w, row + chunk * kChunk * sizeof(float), kChunk * sizeof(float));
+#else
+    // Unaligned loads: a mapped file need not align floats.
+    const auto* first = reinterpret_cast<const float*>(row) + chunk * kChunk;
     for (std::size_t v = 0; v < kChunkVectors; ++v) {
-      w[v] = hn::Load(FloatTag(), values + v * kLanes);
+      w[v] = hn::LoadU(FloatTag(), first + v * kLanes);
     }
+#endif
   }
 };
 
@@ -113,7 +167,7 @@ HWY_INLINE hn::Vec<ShortTag> shorts_at(const std::uint8_t* bytes) {
 }
 
 template <>
-struct WeightChunk<DType::kBF16> {
+struct WeightChunk<DType::kBF16> : PlainChunk {
   static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
     const hn::Rebind<std::uint32_t, FloatTag> bits_tag;
     const std::uint8_t* first = row + chunk * kChunk * 2;
@@ -125,7 +179,7 @@ struct WeightChunk<DType::kBF16> {
 };
 
 template <>
-struct WeightChunk<DType::kF16> {
+struct WeightChunk<DType::kF16> : PlainChunk {
   static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
     const std::uint8_t* first = row + chunk * kChunk * 2;
     for (std::size_t v = 0; v < kChunkVectors; ++v) {
@@ -144,10 +198,9 @@ struct WeightChunk<DType::kF16> {
 };
 
 template <>
-struct WeightChunk<DType::kQ8_0> {
-  static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
-    const std::uint8_t* block = row + chunk * 34;
-    const Vector factor = hn::Set(FloatTag(), half_value(block));
+struct WeightChunk<DType::kQ8_0> : BlockChunk<WeightChunk<DType::kQ8_0>, 34, 1> {
+  static HWY_INLINE void decode_block(const std::uint8_t* block, const float* scales, Vector* w) {
+    const Vector factor = hn::Set(FloatTag(), scales[0]);
     const auto* codes = reinterpret_cast<const std::int8_t*>(block + 2);
     for (std::size_t v = 0; v < kChunkVectors; ++v) {
       const auto bytes = hn::LoadU(SignedByteTag(), codes + v * kLanes);
@@ -157,28 +210,25 @@ struct WeightChunk<DType::kQ8_0> {
 };
 
 template <>
-struct WeightChunk<DType::kQ4_0> {
-  static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
-    const std::uint8_t* block = row + chunk * 18;
-    const float scale = half_value(block);
+struct WeightChunk<DType::kQ4_0> : BlockChunk<WeightChunk<DType::kQ4_0>, 18, 1> {
+  static HWY_INLINE void decode_block(const std::uint8_t* block, const float* scales, Vector* w) {
     // scale * (code - 8) as scale * code - scale * 8: both products are exact, so is the sum;
     // only a zero loses its sign, which no sum of products can see.
-    decode_nibble_pairs(block + 2, hn::Set(FloatTag(), scale), hn::Set(FloatTag(), -8.0F * scale),
+    const Vector factor = hn::Set(FloatTag(), scales[0]);
+    decode_nibble_pairs(block + 2, factor, hn::Mul(factor, hn::Set(FloatTag(), -8.0F)), w);
+  }
+};
+
+template <>
+struct WeightChunk<DType::kQ4_1> : BlockChunk<WeightChunk<DType::kQ4_1>, 20, 2> {
+  static HWY_INLINE void decode_block(const std::uint8_t* block, const float* scales, Vector* w) {
+    decode_nibble_pairs(block + 4, hn::Set(FloatTag(), scales[0]), hn::Set(FloatTag(), scales[1]),
                         w);
   }
 };
 
 template <>
-struct WeightChunk<DType::kQ4_1> {
-  static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
-    const std::uint8_t* block = row + chunk * 20;
-    decode_nibble_pairs(block + 4, hn::Set(FloatTag(), half_value(block)),
-                        hn::Set(FloatTag(), half_value(block + 2)), w);
-  }
-};
-
-template <>
-struct WeightChunk<DType::kQ4_K> {
+struct WeightChunk<DType::kQ4_K> : PlainChunk {
   static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
     const std::uint8_t* block = row + chunk / 8 * 144;
     const auto group = static_cast<int>(chunk % 8);
@@ -195,7 +245,7 @@ struct WeightChunk<DType::kQ4_K> {
 };
 
 template <>
-struct WeightChunk<DType::kQ5_K> {
+struct WeightChunk<DType::kQ5_K> : PlainChunk {
   static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
     const std::uint8_t* block = row + chunk / 8 * 176;
     const auto group = static_cast<int>(chunk % 8);
@@ -217,7 +267,7 @@ struct WeightChunk<DType::kQ5_K> {
 };
 
 template <>
-struct WeightChunk<DType::kQ6_K> {
+struct WeightChunk<DType::kQ6_K> : PlainChunk {
   static HWY_INLINE void decode(const std::uint8_t* row, std::size_t chunk, Vector* w) {
     const std::uint8_t* block = row + chunk / 8 * 210;
     const std::size_t run = chunk % 8;
@@ -239,6 +289,7 @@ struct WeightChunk<DType::kQ6_K> {
   }
 };
 
+}  // namespace
 }  // namespace sluice::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
