@@ -44,44 +44,54 @@ HWY_INLINE Vector load(const std::uint16_t* from) {
 HWY_INLINE float scalar(float value) { return value; }
 HWY_INLINE float scalar(std::uint16_t value) { return f32_from_bf16(value); }
 
+// Where each token's key and value are; slots past the last token repeat it.
 template <class T>
-HWY_INLINE const T* rows(const std::byte* block, std::size_t offset) {
-  return reinterpret_cast<const T*>(block + offset);
-}
+struct Rows {
+  Rows(const HeadGroup& group, const KvSplit& split) {
+    const auto width = static_cast<std::size_t>(group.head_dim);
+    const auto block_tokens = static_cast<std::size_t>(group.block_tokens);
+    const auto tokens = static_cast<std::size_t>(split.tokens);
+    std::size_t token = 0;
+    for (std::size_t block = 0; token < tokens; ++block) {
+      const auto* first_key = reinterpret_cast<const T*>(split.blocks[block] + split.key_offset);
+      const auto* first_value =
+          reinterpret_cast<const T*>(split.blocks[block] + split.value_offset);
+      for (std::size_t i = 0; i < block_tokens && token < tokens; ++i, ++token) {
+        keys[token] = first_key + i * width;
+        values[token] = first_value + i * width;
+      }
+    }
+    std::fill(keys + tokens, keys + kSplitTokens, keys[tokens - 1]);
+  }
+  const T* keys[kSplitTokens];
+  const T* values[kSplitTokens];
+};
 
 using Scores = float[kHeadTile][kSplitTokens];
 
-// Lane i of the result is the sum of the lanes of sums[i], for as many vectors as lanes. Each
-// level adds neighbours of two vectors into one.
-HWY_INLINE Vector sums_of_lanes(Vector* sums) {
+// Lane i of the result is the sum of the lanes of sums[i], for as many vectors as lanes: each
+// level adds neighbours of two vectors into one. A recursion, since it must be unrolled.
+template <std::size_t kCount>
+HWY_INLINE Vector sums_of_lanes(const Vector* sums) {
 #if HWY_TARGET != HWY_SCALAR
-  for (std::size_t count = kLanes / 2; count > 0; count /= 2) {
-    for (std::size_t i = 0; i < count; ++i) {
-      const Vector even = hn::ConcatEven(Tag(), sums[2 * i + 1], sums[2 * i]);
-      const Vector odd = hn::ConcatOdd(Tag(), sums[2 * i + 1], sums[2 * i]);
-      sums[i] = hn::Add(even, odd);
-    }
+  if constexpr (kCount > 1) {
+    const Vector low = sums_of_lanes<kCount / 2>(sums);
+    const Vector high = sums_of_lanes<kCount / 2>(sums + kCount / 2);
+    return hn::Add(hn::ConcatEven(Tag(), high, low), hn::ConcatOdd(Tag(), high, low));
   }
 #endif
   return sums[0];
 }
 
 // The scores of kHeads heads with every token of the split, as many tokens at a time as lanes.
-// Keys past the last token repeat it; their scores are not used.
 template <class T, std::size_t kHeads>
-HWY_INLINE void score(const HeadGroup& group, const float* queries, const KvSplit& split,
-                      Scores& scores) {
+HWY_INLINE void score(const HeadGroup& group, const float* queries, const Rows<T>& rows,
+                      std::size_t tokens, Scores& scores) {
   const auto width = static_cast<std::size_t>(group.head_dim);
   const std::size_t whole = width / kLanes * kLanes;
-  const auto block_tokens = static_cast<std::size_t>(group.block_tokens);
-  const auto tokens = static_cast<std::size_t>(split.tokens);
+  const Vector scale = hn::Set(Tag(), group.scale);
   for (std::size_t first = 0; first < tokens; first += kLanes) {
-    const T* keys[kLanes];
-    for (std::size_t t = 0; t < kLanes; ++t) {
-      const std::size_t token = std::min(first + t, tokens - 1);
-      keys[t] = rows<T>(split.blocks[token / block_tokens], split.key_offset) +
-                token % block_tokens * width;
-    }
+    const T* const* keys = rows.keys + first;
     for (std::size_t h = 0; h < kHeads; ++h) {
       const float* query = queries + h * width;
       Vector sums[kLanes];
@@ -92,12 +102,12 @@ HWY_INLINE void score(const HeadGroup& group, const float* queries, const KvSpli
           sums[t] = hn::MulAdd(load(keys[t] + i), values, sums[t]);
         }
       }
-      hn::StoreU(sums_of_lanes(sums), Tag(), scores[h] + first);
-      for (std::size_t t = 0; t < kLanes; ++t) {
-        float sum = scores[h][first + t];
-        for (std::size_t i = whole; i < width; ++i) sum += scalar(keys[t][i]) * query[i];
-        scores[h][first + t] = sum * group.scale;
+      HWY_ALIGN float rest[kLanes] = {};
+      for (std::size_t t = 0; whole < width && t < kLanes; ++t) {
+        for (std::size_t i = whole; i < width; ++i) rest[t] += scalar(keys[t][i]) * query[i];
       }
+      const Vector total = hn::Add(sums_of_lanes<kLanes>(sums), hn::Load(Tag(), rest));
+      hn::Store(hn::Mul(total, scale), Tag(), scores[h] + first);
     }
   }
 }
@@ -126,15 +136,8 @@ HWY_INLINE void exponentiate(float* scores, std::size_t tokens, float* partial) 
 
 // partial[h][2 + d] = sum over tokens of weights[h][token] * V[token][d].
 template <class T, std::size_t kHeads>
-HWY_INLINE void weigh(const HeadGroup& group, const KvSplit& split, const Scores& weights,
-                      float* partial) {
-  const auto width = static_cast<std::size_t>(group.head_dim);
-  const auto tokens = static_cast<std::size_t>(split.tokens);
-  const auto block_tokens = static_cast<std::size_t>(group.block_tokens);
-  const auto value_row = [&](std::size_t token) {
-    return rows<T>(split.blocks[token / block_tokens], split.value_offset) +
-           token % block_tokens * width;
-  };
+HWY_INLINE void weigh(std::size_t width, const Rows<T>& rows, std::size_t tokens,
+                      const Scores& weights, float* partial) {
   std::size_t first = 0;
   for (; first + kValueTile * kLanes <= width; first += kValueTile * kLanes) {
     Vector sums[kHeads][kValueTile];
@@ -142,7 +145,7 @@ HWY_INLINE void weigh(const HeadGroup& group, const KvSplit& split, const Scores
       for (auto& sum : of_head) sum = hn::Zero(Tag());
     }
     for (std::size_t token = 0; token < tokens; ++token) {
-      const T* row = value_row(token) + first;
+      const T* row = rows.values[token] + first;
       Vector weight[kHeads];
       for (std::size_t h = 0; h < kHeads; ++h) weight[h] = hn::Set(Tag(), weights[h][token]);
       for (std::size_t v = 0; v < kValueTile; ++v) {
@@ -162,7 +165,7 @@ HWY_INLINE void weigh(const HeadGroup& group, const KvSplit& split, const Scores
     for (std::size_t i = first; i < width; ++i) {
       float sum = 0;
       for (std::size_t token = 0; token < tokens; ++token) {
-        sum += weights[h][token] * scalar(value_row(token)[i]);
+        sum += weights[h][token] * scalar(rows.values[token][i]);
       }
       partial[h * (width + 2) + 2 + i] = sum;
     }
@@ -170,34 +173,36 @@ HWY_INLINE void weigh(const HeadGroup& group, const KvSplit& split, const Scores
 }
 
 template <class T, std::size_t kHeads>
-void attend_tile(const HeadGroup& group, const float* queries, const KvSplit& split,
-                 float* partial) {
+void attend_tile(const HeadGroup& group, const float* queries, const Rows<T>& rows,
+                 std::size_t tokens, float* partial) {
+  const auto width = static_cast<std::size_t>(group.head_dim);
   HWY_ALIGN Scores scores = {};
-  score<T, kHeads>(group, queries, split, scores);
+  score<T, kHeads>(group, queries, rows, tokens, scores);
   for (std::size_t h = 0; h < kHeads; ++h) {
-    exponentiate(scores[h], static_cast<std::size_t>(split.tokens),
-                 partial + h * static_cast<std::size_t>(group.head_dim + 2));
+    exponentiate(scores[h], tokens, partial + h * (width + 2));
   }
-  weigh<T, kHeads>(group, split, scores, partial);
+  weigh<T, kHeads>(width, rows, tokens, scores, partial);
 }
 
 template <class T>
 void attend(const HeadGroup& group, const float* queries, const KvSplit& split, float* partial) {
+  const Rows<T> rows(group, split);
+  const auto tokens = static_cast<std::size_t>(split.tokens);
   for (std::int64_t head = 0; head < group.heads; head += static_cast<std::int64_t>(kHeadTile)) {
-    const float* tile_queries = queries + head * group.head_dim;
-    float* tile_partial = partial + head * (group.head_dim + 2);
+    const float* query = queries + head * group.head_dim;
+    float* out = partial + head * (group.head_dim + 2);
     switch (std::min<std::int64_t>(group.heads - head, static_cast<std::int64_t>(kHeadTile))) {
       case 1:
-        attend_tile<T, 1>(group, tile_queries, split, tile_partial);
+        attend_tile<T, 1>(group, query, rows, tokens, out);
         break;
       case 2:
-        attend_tile<T, 2>(group, tile_queries, split, tile_partial);
+        attend_tile<T, 2>(group, query, rows, tokens, out);
         break;
       case 3:
-        attend_tile<T, 3>(group, tile_queries, split, tile_partial);
+        attend_tile<T, 3>(group, query, rows, tokens, out);
         break;
       default:
-        attend_tile<T, 4>(group, tile_queries, split, tile_partial);
+        attend_tile<T, 4>(group, query, rows, tokens, out);
         break;
     }
   }
