@@ -72,7 +72,9 @@ Findings check_commented_out_cmake(const SourceTree& tree) {
       for (const char c : text.substr(0, open)) {
         is_command = is_command && (std::islower(static_cast<unsigned char>(c)) != 0 || c == '_');
       }
-      is_command = is_command && text.find("...") == std::string_view::npos;
+      const bool is_open = text.find(')') == std::string_view::npos;  // goes on in the next line
+      is_command = is_command && (is_open || has_suffix(text, ")")) &&
+                   text.find("...") == std::string_view::npos;
       const bool is_file = text.find(' ') == std::string_view::npos && is_source(text);
       if (is_command || is_file) {
         findings.push_back({path, i + 1, "is commented out: " + std::string(text)});

@@ -169,10 +169,11 @@ TEST(CommentedOut, CommandsAndSourcesAreSeen) {
   const SourceTree tree = tree_of({
       {"CMakeLists.txt",
        "# add_subdirectory(old)\n#   a.cpp\n# sluice_test(NAME ...): what it does\n"
-       "# Prose (with a bracket) about find_package(x).\nadd_subdirectory(new)  # why\n"},
+       "# Prose (with a bracket) about find_package(x).\nadd_subdirectory(new)  # why\n"
+       "# seeds() (see above). They are files.\n# set(a\n#   b)\n"},
   });
   EXPECT_THAT(places(check_commented_out_cmake(tree)),
-              ElementsAre("CMakeLists.txt:1", "CMakeLists.txt:2"));
+              ElementsAre("CMakeLists.txt:1", "CMakeLists.txt:2", "CMakeLists.txt:7"));
 }
 
 TEST(Mirrors, EverySourceHasItsTest) {
