@@ -41,6 +41,7 @@ class FakeGguf final : public GgufFile {
     return make_error(ErrorCode::kCorrupt, std::string(key));
   }
   std::optional<TensorView> tensor(std::string_view) const override { return std::nullopt; }
+  std::optional<std::string> unread_type(std::string_view) const override { return std::nullopt; }
   std::vector<std::string> tensor_names() const override { return {}; }
 };
 

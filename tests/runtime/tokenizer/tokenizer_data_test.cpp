@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/tokenizer/tokenizer_data.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sluice::runtime {
+namespace {
+
+TokenizerData three_pieces() {
+  TokenizerData data;
+  data.pieces = {"a", "b", "ab"};
+  data.merges = {{0, 1, 2, 0}};
+  return data;
+}
+
+TEST(TokenizerData, AcceptsIdsOfTheVocabulary) {
+  EXPECT_TRUE(check_tokenizer_data(three_pieces()));
+}
+
+TEST(TokenizerData, RefusesIdsOutsideTheVocabulary) {
+  const auto spoil = [](auto change) {
+    TokenizerData data = three_pieces();
+    change(data);
+    const auto status = check_tokenizer_data(data);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::kCorrupt);
+  };
+  spoil([](TokenizerData& data) { data.pieces.clear(); });
+  spoil([](TokenizerData& data) { data.merges[0].merged = 3; });
+  spoil([](TokenizerData& data) { data.merges[0].left = -1; });
+  spoil([](TokenizerData& data) { data.added_tokens = {{.id = 9, .content = "x"}}; });
+  spoil([](TokenizerData& data) { data.added_tokens = {{.id = 0, .content = ""}}; });
+  spoil([](TokenizerData& data) { data.unknown = 3; });
+  spoil([](TokenizerData& data) { data.bos = -2; });
+  spoil([](TokenizerData& data) { data.prefix = {3}; });
+  spoil([](TokenizerData& data) { data.suffix = {3}; });
+  spoil([](TokenizerData& data) { data.end_of_text = {3}; });
+}
+
+TEST(TokenizerData, KnowsFallbackPieces) {
+  EXPECT_EQ(byte_of_fallback_piece("<0x0A>"), 10);
+  EXPECT_EQ(byte_of_fallback_piece("<0xff>"), 255);
+  for (const char* piece : {"", "<0xA>", "<0xGG>", "<0x0A]", "x0x0A>"}) {
+    EXPECT_EQ(byte_of_fallback_piece(piece), std::nullopt) << piece;
+  }
+}
+
+TEST(TokenizerData, CollectsEachEndOnce) {
+  TokenizerData data = three_pieces();
+  add_end_of_text(data, 2);
+  add_end_of_text(data, 1);
+  add_end_of_text(data, 2);
+  EXPECT_EQ(data.end_of_text, (std::vector<TokenId>{2, 1}));
+  EXPECT_TRUE(is_end_of_text_name("<|im_end|>"));
+  EXPECT_FALSE(is_end_of_text_name("<|im_start|>"));
+}
+
+}  // namespace
+}  // namespace sluice::runtime
