@@ -16,6 +16,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/linear/matvec.cpp"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/linear/weight_chunk-inl.h"
@@ -96,6 +97,15 @@ HWY_INLINE void multiply_add(const Vector* w, const float* x, Vector* sums) {
   }
 }
 
+// What a tile of rows will need a few tiles later, `kBytes` of it: the rows of a tile lie one after
+// another, but are read side by side, which hardware prefetchers follow badly. Past the end of the
+// weights a prefetch does nothing.
+constexpr std::size_t kPrefetchBytes = 4096;
+template <std::size_t kBytes>
+HWY_INLINE void prefetch_ahead(const std::uint8_t* at) {
+  for (std::size_t i = 0; i < kBytes; i += 64) hwy::Prefetch(at + kPrefetchBytes + i);
+}
+
 // One vector: weights go from memory through registers into the sums of kRows rows.
 template <DType dtype, std::size_t kRows>
 HWY_INLINE void rows_by_one(const Problem& problem, std::size_t row, const float* tail_x) {
@@ -110,6 +120,7 @@ HWY_INLINE void rows_by_one(const Problem& problem, std::size_t row, const float
     Vector w[kChunkVectors];
     if constexpr (Chunk::kScales != 0) {
       const std::uint8_t* block = first + chunk * Chunk::kBlockBytes;
+      prefetch_ahead<kRows * Chunk::kBlockBytes>(first + chunk * kRows * Chunk::kBlockBytes);
       float scales[8];
       half_values<kRows, Chunk::kScales>(block, problem.row_bytes, scales);
       for (std::size_t r = 0; r < kRows; ++r) {
