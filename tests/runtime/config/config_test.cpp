@@ -47,7 +47,8 @@ cluster:
     - router
     - decode x 3
 router: { host: 0.0.0.0, port: 0 }
-prefill: { device: cpu, compute: f32, threads: 3, chunk_tokens: 256, kv_memory: 2MiB, send_memory: 3MiB }
+prefill: { device: cpu, compute: f32, threads: 3, chunk_tokens: 256,
+           kv_memory: 2MiB, send_memory: 3MiB }
 decode: { device: cuda, threads: 5, sequences_max: 7, kv_memory: 4GiB, arena_memory: 9000000 }
 transport: { backend: sim }
 scheduler: { policy: round_robin }
