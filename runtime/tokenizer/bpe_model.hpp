@@ -29,6 +29,7 @@ class BpeModel {
     void encode(std::string_view text, std::vector<TokenId>& ids);
 
    private:
+    void encode_part(std::string_view text, std::vector<TokenId>& ids);
     void push_bytes(std::string_view text);
     void push_characters(std::string_view text);
     void push_character(std::string_view character);
@@ -43,11 +44,18 @@ class BpeModel {
  private:
   static constexpr TokenId kNone = -1;
 
+  void read_byte_pieces();
+  void read_text_pieces();
+  bool merges_stay_in_words() const;
+
   const TokenizerData& data_;
   MergeTable merges_;
   std::array<TokenId, 256> byte_ids_{};  // byte level: the byte's piece; else its "<0xNN>"
   bool can_write_replacement_ = false;   // byte level: U+FFFD has pieces for its bytes
-  std::unordered_map<std::string, TokenId> pieces_;  // byte level: by the bytes they write
+  // By their text; byte level: by the bytes they write, and only if ignore_merges wants them.
+  std::unordered_map<std::string, TokenId> pieces_;
+  // No merge reaches over the beginning of a word, so that words can be merged one by one.
+  bool words_are_apart_ = false;
 };
 
 }  // namespace sluice::runtime

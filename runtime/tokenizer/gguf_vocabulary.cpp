@@ -65,10 +65,12 @@ Status read_merges(const GgufFile& gguf, TokenizerData& data) {
   const std::string key = "tokenizer.ggml.merges";
   const auto* lines = SLUICE_TRY(find_array<std::string>(gguf, key));
   std::unordered_map<std::string_view, TokenId> ids;
+  ids.reserve(data.pieces.size());
   for (std::size_t i = 0; i < data.pieces.size(); ++i) {
     ids.insert_or_assign(data.pieces[i], static_cast<TokenId>(i));
   }
   data.merges.reserve(lines->size());
+  std::string merged;
   for (std::size_t i = 0; i < lines->size(); ++i) {
     const std::string_view line = (*lines)[i];
     const std::size_t space = line.find(' ', 1);
@@ -79,7 +81,8 @@ Status read_merges(const GgufFile& gguf, TokenizerData& data) {
     const std::string_view right = line.substr(space + 1);
     const auto left_id = ids.find(left);
     const auto right_id = ids.find(right);
-    const auto merged_id = ids.find(std::string(left) + std::string(right));
+    merged.assign(left).append(right);
+    const auto merged_id = ids.find(merged);
     if (left_id == ids.end() || right_id == ids.end() || merged_id == ids.end()) {
       return corrupt("The GGUF file's merge " + std::to_string(i) +
                      " names a piece that its vocabulary does not have.");
