@@ -67,5 +67,15 @@ TEST(BpeModel, CharactersFallBackToBytes) {
   EXPECT_EQ(encode(data, "\u4F60"), Ids{0});  // not all of its bytes have pieces
 }
 
+// Whether words are merged one by one or all at once must not show.
+TEST(BpeModel, AMergeMayReachOverAWordsBeginning) {
+  TokenizerData data;
+  data.pieces = {"\u2581", "a", "\u2581a", "a\u2581", "\u2581\u2581"};
+  data.merges = {{0, 0, 4, 0}, {0, 1, 2, 1}};
+  EXPECT_EQ(encode(data, "a\u2581a\u2581\u2581\u2581a"), (Ids{1, 2, 4, 2}));
+  data.merges.push_back({1, 0, 3, -1});
+  EXPECT_EQ(encode(data, "a\u2581a\u2581\u2581\u2581a"), (Ids{3, 3, 4, 1}));
+}
+
 }  // namespace
 }  // namespace sluice::runtime

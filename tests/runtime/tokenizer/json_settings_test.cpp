@@ -34,9 +34,9 @@ TEST(JsonSettings, ReadsTheConfig) {
 
 TEST(JsonSettings, AnOwnTemplateFileCounts) {
   const TokenizerFolder folder;
-  folder.write(
-      "tokenizer_config.json",
-      R"({"chat_template": [{"name": "tool_use", "template": "U"}, {"name": "default", "template": "T"}]})");
+  folder.write("tokenizer_config.json",
+               R"({"chat_template": [{"name": "tool_use", "template": "U"},
+                                     {"name": "default", "template": "T"}]})");
   TokenizerData data = base();
   ASSERT_TRUE(read_json_settings(folder.path(), data));
   EXPECT_EQ(data.chat_template, "T");
