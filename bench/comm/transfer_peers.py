@@ -72,7 +72,7 @@ def main():
     for path in options.paths:
         tls = PATHS[path]
         seen = {"reused 3 MB": ([], []), "fresh 94 MB": ([], [])}
-        iterations = {"shm": (600, 20), "tcp": (200, 7)}[path]
+        iterations = {"shm": (300, 20), "tcp": (20, 2)}[path]
         for _ in range(options.turns):
             ours = run_ours(options.bench, tls, options.rounds)
             seen["reused 3 MB"][0].append(ours["request_reused"]["gb_per_s"]["median"])
