@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "runtime/kv/kv_pool.hpp"
@@ -139,6 +140,19 @@ TEST(DecodeCpu, ABatchGivesWhatItsSequencesGiveAlone) {
   }
   for (std::size_t m = 0; m < kSequences; ++m) {
     EXPECT_EQ(together[m], run(model, 1, DType::kBF16, tokens[m])) << "sequence " << m;
+  }
+}
+
+TEST(DecodeCpu, AgreesWithTheReferenceOnTheDefaultModel) {
+  if (std::string(SLUICE_DEFAULT_MODEL).empty()) GTEST_SKIP() << "no default model was given";
+  const auto model = ModelFile::open(SLUICE_DEFAULT_MODEL).value();
+  const std::vector<TokenId> tokens{1, 4093};
+  const auto expected = ReferenceForward(*model).logits(tokens);
+  const auto logits = run(*model, 2, DType::kF32, tokens);
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    for (std::size_t i = 0; i < logits[t].size(); ++i) {
+      ASSERT_NEAR(logits[t][i], expected[t][i], 1e-3) << "position " << t << " logit " << i;
+    }
   }
 }
 
