@@ -30,7 +30,8 @@ HWY_INLINE float maximum_of(const float* x, std::size_t count) {
   return result;
 }
 
-// weights[i] = 2^(score[i] * scale - maximum); their sum, before rounding.
+// weights[i] = 2^((score[i] - maximum) * scale); their sum, before rounding. The difference comes
+// first: it is exact where it matters, however large the scores are.
 template <class T>
 HWY_INLINE float exponentials(const float* scores, std::size_t count, float scale, float maximum,
                               T* weights) {
@@ -41,14 +42,14 @@ HWY_INLINE float exponentials(const float* scores, std::size_t count, float scal
   auto sum = hn::Zero(d);
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
-    const auto e = exp2(d, hn::MulSub(hn::LoadU(d, scores + i), scales, most));
+    const auto e = exp2(d, hn::Mul(hn::Sub(hn::LoadU(d, scores + i), most), scales));
     store(d, e, weights + i);
     sum = hn::Add(sum, e);
   }
   float total = hn::GetLane(hn::SumOfLanes(d, sum));
   const hn::CappedTag<float, 1> d1;
   for (; i < count; ++i) {
-    const auto x = hn::Set(d1, scores[i] * scale - maximum);
+    const auto x = hn::Set(d1, (scores[i] - maximum) * scale);
     const auto e = exp2(d1, x);
     store(d1, e, weights + i);
     total += hn::GetLane(e);
@@ -66,11 +67,11 @@ HWY_INLINE void softmax_row(const SoftmaxBlock& block, std::int64_t row, float s
       std::clamp<std::int64_t>(position + 1 - block.first_key, 0, block.keys));
   if (valid > 0) {
     const float before = block.maximum[row];
-    const float most = std::max(before, maximum_of(scores, valid) * scale);
+    const float most = std::max(before, maximum_of(scores, valid));
     const float sum = exponentials(scores, valid, scale, most, weights);
     if (most > before) {
       const hn::CappedTag<float, 1> d1;
-      const float shrink = hn::GetLane(exp2(d1, hn::Set(d1, before - most)));
+      const float shrink = hn::GetLane(exp2(d1, hn::Set(d1, (before - most) * scale)));
       float* sums = block.sums + row * block.head_dim;
       for_elements(static_cast<std::size_t>(block.head_dim), [&](auto d, std::size_t i) HWY_ATTR {
         store(d, hn::Mul(load(d, sums + i), hn::Set(d, shrink)), sums + i);

@@ -22,7 +22,7 @@ struct SoftmaxBlock {
   const float* scores = nullptr;  // [rows][keys]
   void* weights = nullptr;        // [rows][keys]; may be `scores` when FP32
   DType weights_dtype = DType::kF32;
-  float* maximum = nullptr;  // [rows], -infinity before the first block (in units of log2)
+  float* maximum = nullptr;  // [rows], -infinity before the first block
   float* total = nullptr;    // [rows], 0 before the first block
   float* sums = nullptr;     // [rows][head_dim], rescaled to the new maximum
 };

@@ -38,7 +38,8 @@ HWY_INLINE hn::Vec<hn::Rebind<std::uint32_t, D>> bf16_bits(D, hn::Vec<D> value) 
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du32, 1U));
   const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(du32, 0x7fffU))));
   const auto nan = hn::Or(hn::ShiftRight<16>(bits), hn::Set(du32, 0x40U));
-  return hn::IfThenElse(hn::RebindMask(du32, hn::Ne(value, value)), nan, rounded);
+  // Eq and not Ne: on x86 Highway's Ne is false for NaN as well.
+  return hn::IfThenElse(hn::RebindMask(du32, hn::Eq(value, value)), rounded, nan);
 }
 
 template <class D>
