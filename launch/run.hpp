@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 
 namespace sluice::launch {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 #include "runtime/router/stop_text.hpp"
 
 namespace sluice::runtime {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/core/result.hpp"
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 #include "runtime/router/model_info.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 

@@ -7,7 +7,7 @@
 
 #include "kernels/core/result.hpp"
 #include "runtime/config/config.hpp"
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 #include "runtime/router/model_info.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 

@@ -7,7 +7,7 @@
 #include "runtime/decode/decode_loop.hpp"
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/engine/sampler.hpp"
-#include "runtime/router/check_request.hpp"
+#include "runtime/request/check_request.hpp"
 #include "runtime/transfer/clock.hpp"
 
 namespace sluice::runtime {

@@ -8,7 +8,7 @@
 
 #include "runtime/config/config.hpp"
 #include "runtime/engine/engine.hpp"
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 
 namespace sluice::runtime {
 

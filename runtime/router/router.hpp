@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/router/check_request.hpp"
-#include "runtime/router/generate.hpp"
+#include "runtime/request/check_request.hpp"
+#include "runtime/request/generate.hpp"
 #include "runtime/router/token_stream.hpp"
 #include "runtime/transfer/mailbox.hpp"
 #include "runtime/transfer/worker_node.hpp"

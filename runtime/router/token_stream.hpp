@@ -8,7 +8,7 @@
 #include <mutex>
 #include <optional>
 
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 
 namespace sluice::runtime {
 

@@ -15,7 +15,7 @@
 #include "kernels/core/bytes.hpp"
 #include "kernels/core/result.hpp"
 #include "runtime/config/config.hpp"
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 
 namespace sluice::runtime {
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 
 namespace sluice::runtime {
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 
 namespace sluice::runtime {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/router/check_request.hpp"
+#include "runtime/request/check_request.hpp"
 
 #include <algorithm>
 #include <string>
