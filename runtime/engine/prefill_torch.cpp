@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "kernels/core/device.hpp"
 #include "runtime/engine/torch_forward.hpp"
 #include "runtime/engine/torch_guard.hpp"
 #include "runtime/engine/torch_weights.hpp"
@@ -113,6 +114,12 @@ Result<std::unique_ptr<PrefillEngine>> create_prefill_torch(
   if (model.spec().head_dim % 2 != 0) {
     return make_error(ErrorCode::kUnsupported, "heads of " + std::to_string(model.spec().head_dim) +
                                                    " elements are not supported: RoPE turns pairs");
+  }
+  if (options.device == Device::kCuda && cuda_device_count() == 0) {
+    return make_error(ErrorCode::kUnsupported,
+                      is_built_with_cuda()
+                          ? "the engine is to run on CUDA, and no device is found"
+                          : "the engine is to run on CUDA, and this build has none");
   }
   return guard_torch("loading a model", [&]() -> Result<std::unique_ptr<PrefillEngine>> {
     EngineOptions resolved = options;

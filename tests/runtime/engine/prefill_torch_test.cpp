@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/core/device.hpp"
 #include "tests/support/reference_forward.hpp"
 #include "tests/support/tiny_model.hpp"
 
@@ -228,6 +229,14 @@ TEST(PrefillTorchEngine, BadInputIsASentenceAndChangesNothing) {
   auto other = KvPool::create({2, 2, 16, DType::kF32}, 1).value();
   EXPECT_THAT(bench.engine().prefill(*other, bench.sequence(), foreign, {}, {}).error().message,
               HasSubstr("another shape"));
+}
+
+TEST(PrefillTorchEngine, CudaWithoutADeviceIsASentence) {
+  if (cuda_device_count() > 0) GTEST_SKIP() << "this machine has a CUDA device";
+  const TinyModel model(tiny_spec());
+  const auto engine = PrefillEngine::create(model, {.device = Device::kCuda}, {});
+  ASSERT_FALSE(engine);
+  EXPECT_EQ(engine.error().code, ErrorCode::kUnsupported);
 }
 
 TEST(PrefillTorchEngine, AMissingWeightIsASentence) {
