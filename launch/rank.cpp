@@ -198,6 +198,8 @@ int run_rank(const std::filesystem::path& config, const Front& front) {
     if ((*bootstrap)->rank() == 0) print_error(cluster.error());
     return 1;
   }
+  // MPI has done its part: after this no rank can wait in it for one that died.
+  bootstrap->reset();
   const Status status = run_role(*cluster, *prepared.model, std::move(prepared.pool), front);
   if (status) return 0;
   // A worker's own trouble reached the router, which says it for all.

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "runtime/router/generate.hpp"
+#include "runtime/request/generate.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 
 namespace sluice::runtime {
