@@ -17,8 +17,8 @@ enum class Role : std::uint8_t { kRouter, kPrefill, kDecode };
 const char* role_name(Role role);
 
 struct ModelConfig {
-  std::string path = "default";   // a .gguf file, a Hugging Face folder, or "default"
-  std::string chat_template;      // a family's name; empty: the model's own template
+  std::string path = "default";     // a .gguf file, a Hugging Face folder, or "default"
+  std::string chat_template;        // a family's name; empty: the model's own template
   std::int64_t context_tokens = 0;  // 0: the model's own maximum
 };
 
@@ -28,9 +28,9 @@ struct RouterConfig {
 };
 
 struct PrefillConfig {
-  std::string device = "auto";    // auto | cpu | cuda
-  std::string compute = "auto";   // auto | f32 | bf16
-  int threads = 0;                // 0: all
+  std::string device = "auto";   // auto | cpu | cuda
+  std::string compute = "auto";  // auto | f32 | bf16
+  int threads = 0;               // 0: all
   std::int64_t chunk_tokens = 512;
   std::size_t kv_memory_bytes = std::size_t{512} << 20;
   std::size_t send_memory_bytes = std::size_t{512} << 20;  // staging for frames on their way

@@ -29,13 +29,21 @@ Status DecodeWorker::run() {
 
 void DecodeWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
   switch (type) {
-    case MessageType::kWant: return take_want(peer, payload);
-    case MessageType::kPieces: return take_pieces(payload);
-    case MessageType::kManifest: return take_manifest(payload);
-    case MessageType::kFailed: return take_failed(payload);
-    case MessageType::kCancel: return take_cancel(payload);
-    case MessageType::kShutdown: stopping_ = true; return;
-    default: return;  // not for this role
+    case MessageType::kWant:
+      return take_want(peer, payload);
+    case MessageType::kPieces:
+      return take_pieces(payload);
+    case MessageType::kManifest:
+      return take_manifest(payload);
+    case MessageType::kFailed:
+      return take_failed(payload);
+    case MessageType::kCancel:
+      return take_cancel(payload);
+    case MessageType::kShutdown:
+      stopping_ = true;
+      return;
+    default:
+      return;  // not for this role
   }
 }
 
@@ -137,8 +145,8 @@ void DecodeWorker::start(ReceiveSession& session) {
   const ManifestMessage& manifest = session.manifest();
   TokenMessage token{manifest.request, 0, manifest.first_token, FinishReason::kNone,
                      manifest.timeline};
-  token.finish = finish_after(manifest.first_token, 1, manifest.tokens_max, manifest.ignore_end,
-                              end_tokens_);
+  token.finish =
+      finish_after(manifest.first_token, 1, manifest.tokens_max, manifest.ignore_end, end_tokens_);
   if (token.finish == FinishReason::kNone) {
     DecodeJob job;
     job.request = manifest.request;

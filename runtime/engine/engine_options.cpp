@@ -23,8 +23,9 @@ Result<EngineOptions> engine_options(std::string_view device, std::string_view c
   const bool has_cuda = cuda_device_count() > 0;
   if (device == "cuda" && !has_cuda) {
     return make_error(ErrorCode::kUnsupported,
-                      is_built_with_cuda() ? "the configuration asks for cuda, and no device is found"
-                                           : "the configuration asks for cuda, and this build has none");
+                      is_built_with_cuda()
+                          ? "the configuration asks for cuda, and no device is found"
+                          : "the configuration asks for cuda, and this build has none");
   }
   if (device == "cuda" || (device == "auto" && has_cuda)) {
     options.device = Device::kCuda;

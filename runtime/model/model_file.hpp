@@ -18,22 +18,22 @@ class GgufFile;
 
 // The part a tensor plays; each format's own names live in the architecture table.
 enum class WeightRole : std::uint8_t {
-  kTokenEmbedding,  // [vocab, hidden]
-  kOutputNorm,      // [hidden]
-  kOutput,          // [vocab, hidden]; the embedding when tied
-  kAttentionNorm,   // [hidden], per layer from here on
-  kQuery,           // [heads * head_dim, hidden]
-  kKey,             // [kv_heads * head_dim, hidden]
-  kValue,           // [kv_heads * head_dim, hidden]
-  kAttentionOutput, // [hidden, heads * head_dim]
-  kFfnNorm,         // [hidden]
-  kGate,            // [ffn, hidden]
-  kUp,              // [ffn, hidden]
-  kDown,            // [hidden, ffn]
-  kQueryBias,       // [heads * head_dim], if spec.attention_bias
+  kTokenEmbedding,   // [vocab, hidden]
+  kOutputNorm,       // [hidden]
+  kOutput,           // [vocab, hidden]; the embedding when tied
+  kAttentionNorm,    // [hidden], per layer from here on
+  kQuery,            // [heads * head_dim, hidden]
+  kKey,              // [kv_heads * head_dim, hidden]
+  kValue,            // [kv_heads * head_dim, hidden]
+  kAttentionOutput,  // [hidden, heads * head_dim]
+  kFfnNorm,          // [hidden]
+  kGate,             // [ffn, hidden]
+  kUp,               // [ffn, hidden]
+  kDown,             // [hidden, ffn]
+  kQueryBias,        // [heads * head_dim], if spec.attention_bias
   kKeyBias,
   kValueBias,
-  kRopeFactors,     // [dims / 2] F32 divisors of the frequencies (Llama-3 GGUF); optional
+  kRopeFactors,  // [dims / 2] F32 divisors of the frequencies (Llama-3 GGUF); optional
 };
 
 class ModelFile {

@@ -16,7 +16,8 @@ namespace {
 // Gives a sequence's blocks back however the job ends.
 class HeldBlocks {
  public:
-  HeldBlocks(KvPool& pool, std::vector<KvBlockId> blocks) : pool_(pool), blocks_(std::move(blocks)) {}
+  HeldBlocks(KvPool& pool, std::vector<KvBlockId> blocks)
+      : pool_(pool), blocks_(std::move(blocks)) {}
   ~HeldBlocks() { pool_.release(blocks_); }
   HeldBlocks(const HeldBlocks&) = delete;
   HeldBlocks& operator=(const HeldBlocks&) = delete;
@@ -87,8 +88,9 @@ Status PrefillLoop::prefill(const PrefillJob& job) {
   const LayerReady encode = [&](std::int64_t layer, std::int64_t first, std::int64_t last) {
     const std::int64_t encode_started_us = monotonic_us();
     const PagesOfLayer pages(*pool_, sequence.blocks, layer);
-    const MutableBytes rows = job.staging.subspan(
-        layout.offset_bytes(layer, first), static_cast<std::size_t>(last - first) * layout.row_bytes);
+    const MutableBytes rows =
+        job.staging.subspan(layout.offset_bytes(layer, first),
+                            static_cast<std::size_t>(last - first) * layout.row_bytes);
     kernels::pack_kv_rows(pages.view(), first, last, rows.data());
     Piece piece{static_cast<std::int32_t>(layer), 0, first, last, checksum(rows)};
     timeline.encode_us += monotonic_us() - encode_started_us;
@@ -100,10 +102,10 @@ Status PrefillLoop::prefill(const PrefillJob& job) {
     }
     const std::int64_t count = std::min(options_.config.chunk_tokens, tokens - first);
     const bool is_last = first + count == tokens;
-    SLUICE_TRY(engine_->prefill(*pool_, sequence,
-                                prompt.subspan(static_cast<std::size_t>(first),
-                                               static_cast<std::size_t>(count)),
-                                encode, is_last ? std::span<float>(logits_) : std::span<float>()));
+    SLUICE_TRY(engine_->prefill(
+        *pool_, sequence,
+        prompt.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)), encode,
+        is_last ? std::span<float>(logits_) : std::span<float>()));
   }
   manifest.prefill_end_us = monotonic_us();
   timeline.prefill_us = manifest.prefill_end_us - started_us - timeline.encode_us;

@@ -24,14 +24,20 @@ Status PrefillWorker::run() {
 
 void PrefillWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
   switch (type) {
-    case MessageType::kSubmit: return take_submit(payload);
+    case MessageType::kSubmit:
+      return take_submit(payload);
     case MessageType::kGrant:
       if (const auto grant = GrantMessage::decode(payload)) take_grant(peer, *grant);
       return;
-    case MessageType::kFailed: return take_failed(peer, payload);
-    case MessageType::kCancel: return take_cancel(payload);
-    case MessageType::kShutdown: stopping_ = true; return;
-    default: return;  // not for this role
+    case MessageType::kFailed:
+      return take_failed(peer, payload);
+    case MessageType::kCancel:
+      return take_cancel(payload);
+    case MessageType::kShutdown:
+      stopping_ = true;
+      return;
+    default:
+      return;  // not for this role
   }
 }
 

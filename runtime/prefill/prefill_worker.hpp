@@ -26,9 +26,9 @@ class PrefillWorker : public WorkerNode {
   struct Request {
     PrefillJob job;
     std::size_t staging_offset = 0;
-    std::unique_ptr<SendSession> session;  // null while it waits for staging memory
+    std::unique_ptr<SendSession> session;     // null while it waits for staging memory
     std::optional<GrantMessage> early_grant;  // came before the staging memory
-    bool computing = false;                // the loop still writes the staging memory
+    bool computing = false;                   // the loop still writes the staging memory
   };
 
   void on_message(comm::NodeId peer, MessageType type, Bytes payload) override;

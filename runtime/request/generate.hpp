@@ -16,14 +16,14 @@ namespace sluice::runtime {
 struct SamplingOptions {
   double temperature = 0.0;  // 0: greedy, the most likely token, ties to the lowest id
   double top_p = 1.0;
-  std::int64_t top_k = 0;    // 0: all
+  std::int64_t top_k = 0;  // 0: all
   std::uint64_t seed = 0;
 };
 
 struct GenerateRequest {
-  std::vector<TokenId> prompt;     // not empty
-  std::int64_t tokens_max = 128;   // of the answer, the first token included
-  bool ignore_end = false;         // go on after an end-of-text token
+  std::vector<TokenId> prompt;    // not empty
+  std::int64_t tokens_max = 128;  // of the answer, the first token included
+  bool ignore_end = false;        // go on after an end-of-text token
   SamplingOptions sampling;
 };
 
@@ -31,7 +31,8 @@ enum class FinishReason : std::uint8_t { kNone, kStop, kLength, kCancelled };
 
 struct GenerateEvent {
   TokenId token = 0;
-  FinishReason finish = FinishReason::kNone;  // not kNone: the last event; kStop's token is the end token
+  FinishReason finish =
+      FinishReason::kNone;  // not kNone: the last event; kStop's token is the end token
 };
 
 // One answer on its way. Pulled by one thread. Dropping it cancels the request.
@@ -40,7 +41,7 @@ class GenerateStream {
   virtual ~GenerateStream() = default;
   // Blocks for the next token. An Error ends the stream: never a plausible token instead.
   virtual Result<GenerateEvent> next() = 0;
-  virtual void cancel() = 0;             // any thread; next() then ends with kCancelled
+  virtual void cancel() = 0;                     // any thread; next() then ends with kCancelled
   virtual RequestTimeline timeline() const = 0;  // complete after the last event
 };
 

@@ -52,11 +52,16 @@ Result<std::unique_ptr<GenerateStream>> Router::submit(GenerateRequest request) 
 
 void Router::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
   switch (type) {
-    case MessageType::kLoading: return take_loading(peer, payload);
-    case MessageType::kToken: return take_token(payload);
-    case MessageType::kFailed: return take_failed(payload);
-    case MessageType::kGoodbye: return take_goodbye(peer, payload);
-    default: return;  // not for this role
+    case MessageType::kLoading:
+      return take_loading(peer, payload);
+    case MessageType::kToken:
+      return take_token(payload);
+    case MessageType::kFailed:
+      return take_failed(payload);
+    case MessageType::kGoodbye:
+      return take_goodbye(peer, payload);
+    default:
+      return;  // not for this role
   }
 }
 
@@ -99,9 +104,9 @@ scheduler::Snapshot Router::snapshot() const {
 
 void Router::place(Submission submission) {
   const auto prompt_tokens = static_cast<std::int64_t>(submission.request.prompt.size());
-  const auto decision =
-      policy_->decide(snapshot(), {.prompt_tokens = prompt_tokens,
-                                   .output_tokens_max = submission.request.tokens_max});
+  const auto decision = policy_->decide(
+      snapshot(),
+      {.prompt_tokens = prompt_tokens, .output_tokens_max = submission.request.tokens_max});
   Request& request = requests_[submission.id];
   request.stream = std::move(submission.stream);
   request.prompt_tokens = prompt_tokens;
@@ -195,8 +200,8 @@ void Router::take_goodbye(comm::NodeId peer, Bytes payload) {
   const auto worker = workers_.find(peer);
   if (!goodbye || worker == workers_.end()) return;
   worker->second.said_goodbye = true;
-  reports_.push_back({peer, worker->second.role, goodbye->memory_peak_bytes,
-                      goodbye->memory_file_bytes});
+  reports_.push_back(
+      {peer, worker->second.role, goodbye->memory_peak_bytes, goodbye->memory_file_bytes});
 }
 
 void Router::begin_shutdown() {

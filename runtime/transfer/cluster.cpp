@@ -28,8 +28,8 @@ Result<comm::Region> register_memory(comm::Transport& transport, const char* wha
   };
   const std::size_t available = registrable_memory_bytes();
   if (bytes > available) {
-    return refuse(std::to_string(bytes) + " bytes are configured and " +
-                  std::to_string(available) + " are available");
+    return refuse(std::to_string(bytes) + " bytes are configured and " + std::to_string(available) +
+                  " are available");
   }
   auto region = transport.allocate(bytes, comm::MemoryKind::kHost);
   if (!region) return refuse(region.error().message);
@@ -40,18 +40,17 @@ Status check_ranks(const ClusterConfig& config, std::size_t ranks) {
   if (ranks == config.ranks.size()) return {};
   return make_error(ErrorCode::kInvalidArgument,
                     "the configuration names " + std::to_string(config.ranks.size()) +
-                        " ranks and " + std::to_string(ranks) +
-                        (ranks == 1 ? " was" : " were") + " started: use mpirun -n " +
-                        std::to_string(config.ranks.size()));
+                        " ranks and " + std::to_string(ranks) + (ranks == 1 ? " was" : " were") +
+                        " started: use mpirun -n " + std::to_string(config.ranks.size()));
 }
 
 Status open(Cluster& cluster, const ClusterConfig& config, Hello& hello) {
-  cluster.transport = SLUICE_TRY(comm::open_transport(config.transport.backend,
-                                                      {.self = cluster.self, .cuda = false}));
+  cluster.transport = SLUICE_TRY(
+      comm::open_transport(config.transport.backend, {.self = cluster.self, .cuda = false}));
   if (hello.role == Role::kPrefill) {
-    cluster.memory = SLUICE_TRY(register_memory(*cluster.transport,
-                                                "the staging area (prefill.send_memory)",
-                                                config.prefill.send_memory_bytes));
+    cluster.memory =
+        SLUICE_TRY(register_memory(*cluster.transport, "the staging area (prefill.send_memory)",
+                                   config.prefill.send_memory_bytes));
   }
   if (hello.role == Role::kDecode) {
     cluster.memory = SLUICE_TRY(register_memory(

@@ -189,18 +189,18 @@ void goodbye_fields(M& m, V& visit) {
 }  // namespace
 
 // The two directions of a message, from its list of fields.
-#define SLUICE_MESSAGE(Type, fields)             \
-  std::vector<std::byte> Type::encode() const {  \
-    Writing writing;                             \
-    fields(*this, writing);                      \
-    return writing.take();                       \
-  }                                              \
-  Result<Type> Type::decode(Bytes bytes) {       \
-    Type message;                                \
-    Reading reading(bytes);                      \
-    fields(message, reading);                    \
-    SLUICE_TRY(reading.finish());                \
-    return message;                              \
+#define SLUICE_MESSAGE(Type, fields)            \
+  std::vector<std::byte> Type::encode() const { \
+    Writing writing;                            \
+    fields(*this, writing);                     \
+    return writing.take();                      \
+  }                                             \
+  Result<Type> Type::decode(Bytes bytes) {      \
+    Type message;                               \
+    Reading reading(bytes);                     \
+    fields(message, reading);                   \
+    SLUICE_TRY(reading.finish());               \
+    return message;                             \
   }
 
 SLUICE_MESSAGE(Hello, hello_fields)

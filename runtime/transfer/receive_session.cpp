@@ -8,8 +8,7 @@
 namespace sluice::runtime {
 
 ReceiveSession::ReceiveSession(const GrantMessage& grant, comm::NodeId source,
-                               const FrameLayout& layout, Bytes slot,
-                               std::vector<KvBlockId> blocks)
+                               const FrameLayout& layout, Bytes slot, std::vector<KvBlockId> blocks)
     : grant_(grant),
       source_(source),
       layout_(layout),

@@ -119,7 +119,8 @@ bool SendSession::complete(comm::OperationId operation, const Status& status) {
   if (found == pending_.end()) return false;
   pending_.erase(found);
   if (!status) {
-    abort({request_, status.error().code, "the KV could not be written: " + status.error().message});
+    abort(
+        {request_, status.error().code, "the KV could not be written: " + status.error().message});
   }
   if (operation == flush_operation_) {
     flush_operation_ = 0;

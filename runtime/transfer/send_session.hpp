@@ -38,7 +38,7 @@ class SendSession {
   // True when `operation` was of this session. A failed operation aborts it.
   bool complete(comm::OperationId operation, const Status& status);
 
-  bool is_over() const { return over_; }             // manifest or failure sent
+  bool is_over() const { return over_; }                  // manifest or failure sent
   bool is_quiescent() const { return pending_.empty(); }  // no write or flush in flight
   comm::NodeId target() const { return target_; }
   RequestId request() const { return request_; }
@@ -57,9 +57,9 @@ class SendSession {
   std::optional<GrantMessage> grant_;
   comm::RemoteRegion arena_;
 
-  std::vector<Piece> pieces_;      // in the order they came
-  std::size_t posted_ = 0;         // of pieces_: written
-  std::size_t flushing_ = 0;       // covered by the flush in flight
+  std::vector<Piece> pieces_;  // in the order they came
+  std::size_t posted_ = 0;     // of pieces_: written
+  std::size_t flushing_ = 0;   // covered by the flush in flight
   std::size_t flushed_ = 0;
   std::size_t announced_ = 0;
   std::vector<comm::OperationId> pending_;

@@ -50,5 +50,4 @@ class WorkerNode {
   std::vector<comm::Completion> completions_;
 };
 
-
 }  // namespace sluice::runtime

@@ -45,7 +45,8 @@ class Answers : public ::testing::Test {
     const auto tokens = (*tokenizer)->encode(text);
     std::string lines;
     for (int i = 0; i < count; ++i) {
-      const auto length = static_cast<std::size_t>(std::lround(std::pow(longest, i / (count - 1.0))));
+      const auto length =
+          static_cast<std::size_t>(std::lround(std::pow(longest, i / (count - 1.0))));
       const std::size_t first = static_cast<std::size_t>(i) * 7919 % (tokens.size() - length + 1);
       const std::vector<int> slice(tokens.begin() + static_cast<std::ptrdiff_t>(first),
                                    tokens.begin() + static_cast<std::ptrdiff_t>(first + length));
@@ -61,13 +62,14 @@ class Answers : public ::testing::Test {
 TEST_F(Answers, OfTwoProcessesAreThoseOfOneTokenForToken) {
   constexpr int kPrompts = 100;
   const std::string prompts_file = folder_.write("prompts.jsonl", prompts(kPrompts, 8000)).string();
-  const std::vector<std::string> options{"run", config_, "--prompts", prompts_file,
-                                         "--tokens-max", "16", "--ignore-end"};
+  const std::vector<std::string> options{"run",          config_, "--prompts",   prompts_file,
+                                         "--tokens-max", "16",    "--ignore-end"};
   std::vector<std::string> local{SLUICE_PROGRAM};
   local.insert(local.end(), options.begin(), options.end());
   local.push_back("--local");
   const auto expected = answers(local, (folder_.path() / "local.jsonl").string());
-  const auto got = answers(cluster_command(3, options), (folder_.path() / "cluster.jsonl").string());
+  const auto got =
+      answers(cluster_command(3, options), (folder_.path() / "cluster.jsonl").string());
   ASSERT_EQ(expected.size(), static_cast<std::size_t>(kPrompts));
   ASSERT_EQ(got.size(), expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -77,8 +79,8 @@ TEST_F(Answers, OfTwoProcessesAreThoseOfOneTokenForToken) {
 }
 
 TEST_F(Answers, TheNeedleIsFoundAndTheTableIsThere) {
-  tests::ChildProcess child(cluster_command(
-      3, {"run", config_, "--prompt-file", kSource + "/launch/demo_prompt.txt"}));
+  tests::ChildProcess child(
+      cluster_command(3, {"run", config_, "--prompt-file", kSource + "/launch/demo_prompt.txt"}));
   ASSERT_EQ(child.wait(kPatience), 0) << child.error();
   EXPECT_NE(child.out().find("7419"), std::string::npos) << child.out();
   for (const char* row : {"prompt", "time to first token", "queue", "prefill", "encode", "wire",

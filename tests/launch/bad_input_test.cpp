@@ -62,8 +62,8 @@ TEST_F(BadInput, AConfigurationThatIsNotThere) {
 }
 
 TEST_F(BadInput, AYamlTypoNamesKeyLineAndNearestKey) {
-  const auto config = file("c.yaml", cluster_yaml("[router, prefill, decode]",
-                                                  "decode: { kv_memry: 1GiB }\n"));
+  const auto config =
+      file("c.yaml", cluster_yaml("[router, prefill, decode]", "decode: { kv_memry: 1GiB }\n"));
   const std::string said = sentence(3, config, file("p", "hi"));
   expect_sentence(said, "kv_memry");
   expect_sentence(said, "kv_memory");
@@ -71,24 +71,27 @@ TEST_F(BadInput, AYamlTypoNamesKeyLineAndNearestKey) {
 }
 
 TEST_F(BadInput, AModelThatIsNotThere) {
-  const auto config = file("c.yaml", "model: { path: /nowhere/model.gguf }\n"
-                                     "cluster: { ranks: [router, prefill, decode] }\n");
+  const auto config = file("c.yaml",
+                           "model: { path: /nowhere/model.gguf }\n"
+                           "cluster: { ranks: [router, prefill, decode] }\n");
   expect_sentence(sentence(3, config, file("p", "hi")), "/nowhere/model.gguf");
 }
 
 TEST_F(BadInput, ATruncatedModel) {
   const std::string whole = read_file(kModel);
   const auto model = file("cut.gguf", whole.substr(0, whole.size() / 2));
-  const auto config = file("c.yaml", "model: { path: " + model + " }\n"
-                                     "cluster: { ranks: [router, prefill, decode] }\n");
+  const auto config = file("c.yaml", "model: { path: " + model +
+                                         " }\n"
+                                         "cluster: { ranks: [router, prefill, decode] }\n");
   expect_sentence(sentence(3, config, file("p", "hi")), "cut.gguf");
 }
 
 TEST_F(BadInput, AModelOfAnUnknownArchitecture) {
   std::filesystem::create_directory(path("hf"));
   file("hf/config.json", R"({"architectures": ["PerceptronForCausalLM"], "model_type": "p"})");
-  const auto config = file("c.yaml", "model: { path: " + path("hf") + " }\n"
-                                     "cluster: { ranks: [router, prefill, decode] }\n");
+  const auto config = file("c.yaml", "model: { path: " + path("hf") +
+                                         " }\n"
+                                         "cluster: { ranks: [router, prefill, decode] }\n");
   expect_sentence(sentence(3, config, file("p", "hi")), "PerceptronForCausalLM");
 }
 
@@ -120,16 +123,16 @@ TEST_F(BadInput, TooFewRanks) {
 }
 
 TEST_F(BadInput, NoMemoryForTheArena) {
-  const auto config = file("c.yaml", cluster_yaml("[router, prefill, decode]",
-                                                  "decode: { arena_memory: 900GiB }\n"));
+  const auto config = file(
+      "c.yaml", cluster_yaml("[router, prefill, decode]", "decode: { arena_memory: 900GiB }\n"));
   const std::string said = sentence(3, config, file("p", "hi"));
   expect_sentence(said, "rank 2 (decode)");
   expect_sentence(said, "arena_memory");
 }
 
 TEST_F(BadInput, NoMemoryForTheCache) {
-  const auto config = file("c.yaml", cluster_yaml("[router, prefill, decode]",
-                                                  "decode: { kv_memory: 900GiB }\n"));
+  const auto config =
+      file("c.yaml", cluster_yaml("[router, prefill, decode]", "decode: { kv_memory: 900GiB }\n"));
   expect_sentence(sentence(3, config, file("p", "hi")), "rank 2 (decode)");
 }
 

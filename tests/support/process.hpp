@@ -24,7 +24,8 @@ class ChildProcess {
     std::array<int, 2> error{};
     if (pipe2(out.data(), O_CLOEXEC) != 0 || pipe2(error.data(), O_CLOEXEC) != 0) std::abort();
     std::vector<char*> argv;
-    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    for (const std::string& argument : arguments)
+      argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
     pid_ = fork();
     if (pid_ < 0) std::abort();
@@ -78,8 +79,8 @@ class ChildProcess {
  private:
   // False once both outputs are closed.
   bool read_some() {
-    std::array<pollfd, 2> fds{{{out_open_ ? out_fd_ : -1, POLLIN, 0},
-                               {error_open_ ? error_fd_ : -1, POLLIN, 0}}};
+    std::array<pollfd, 2> fds{
+        {{out_open_ ? out_fd_ : -1, POLLIN, 0}, {error_open_ ? error_fd_ : -1, POLLIN, 0}}};
     poll(fds.data(), fds.size(), 100);
     out_open_ = out_open_ && take(fds[0], out_);
     error_open_ = error_open_ && take(fds[1], error_);

@@ -28,7 +28,8 @@ std::map<RequestId, std::vector<TokenId>> run(std::int64_t sequences_max, int jo
   config.threads = 1;
   config.sequences_max = sequences_max;
   Mailbox<DecodeEvent> events;
-  DecodeLoop loop(model, config, *pool, {}, [&](DecodeEvent event) { events.push(std::move(event)); });
+  DecodeLoop loop(model, config, *pool, {},
+                  [&](DecodeEvent event) { events.push(std::move(event)); });
   EXPECT_TRUE(std::get<DecodeEvent::Loaded>(events.pop()->what).ready);
   for (int i = 0; i < jobs; ++i) {
     DecodeJob job;
@@ -67,7 +68,8 @@ TEST(DecodeLoop, CancelGivesTheBlocksBack) {
   DecodeConfig config;
   config.threads = 1;
   Mailbox<DecodeEvent> events;
-  DecodeLoop loop(model, config, *pool, {}, [&](DecodeEvent event) { events.push(std::move(event)); });
+  DecodeLoop loop(model, config, *pool, {},
+                  [&](DecodeEvent event) { events.push(std::move(event)); });
   DecodeJob job;
   job.request = 3;
   job.sequence = {pool->acquire(16).value(), 0};

@@ -55,9 +55,9 @@ TEST(PrefillLoop, PiecesCoverEveryRowOnceAndMatchTheirBytes) {
       const Piece& piece = ready->piece;
       EXPECT_EQ(piece.first_token, reached[static_cast<std::size_t>(piece.layer)]);
       reached[static_cast<std::size_t>(piece.layer)] = piece.last_token;
-      const Bytes rows(fixture.staging.data() + layout.offset_bytes(piece.layer, piece.first_token),
-                       static_cast<std::size_t>(piece.last_token - piece.first_token) *
-                           layout.row_bytes);
+      const Bytes rows(
+          fixture.staging.data() + layout.offset_bytes(piece.layer, piece.first_token),
+          static_cast<std::size_t>(piece.last_token - piece.first_token) * layout.row_bytes);
       EXPECT_EQ(checksum(rows), piece.checksum);
       continue;
     }

@@ -69,8 +69,8 @@ TEST(Cluster, TooFewRanks) {
 }
 
 TEST(Cluster, TooManyRanks) {
-  const auto joined = join_all({small_config(), small_config(), small_config(), small_config()},
-                               {{}, {}, {}, {}});
+  const auto joined =
+      join_all({small_config(), small_config(), small_config(), small_config()}, {{}, {}, {}, {}});
   expect_refused(joined, "names 3 ranks and 4 were started");
 }
 

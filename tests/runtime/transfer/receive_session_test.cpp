@@ -80,8 +80,8 @@ TEST(ReceiveSession, PiecesOutsideTheGrantAreRefused) {
   Handoff handoff;
   const Piece good = handoff.piece(0, 0, 32);
   for (const Piece& bad :
-       {Piece{-1, 0, 0, 32, 0}, Piece{3, 0, 0, 32, 0}, Piece{0, 0, -1, 32, 0},
-        Piece{0, 0, 5, 5, 0}, Piece{0, 0, 0, kTokens + 1, 0}, Piece{0, 0, 40, 32, 0}}) {
+       {Piece{-1, 0, 0, 32, 0}, Piece{3, 0, 0, 32, 0}, Piece{0, 0, -1, 32, 0}, Piece{0, 0, 5, 5, 0},
+        Piece{0, 0, 0, kTokens + 1, 0}, Piece{0, 0, 40, 32, 0}}) {
     EXPECT_FALSE(handoff.receiver->take(PiecesMessage{7, 5, {bad}}, *handoff.pool).has_value());
   }
   EXPECT_EQ(good.last_token, 32);
