@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which decode engine serves which device.
 #include "runtime/engine/decode_cpu.hpp"
+#include "runtime/engine/decode_torch.hpp"
 #include "runtime/engine/engine.hpp"
 
 namespace sluice::runtime {
@@ -11,10 +12,9 @@ Result<std::unique_ptr<DecodeEngine>> DecodeEngine::create(const ModelFile& mode
     case Device::kCpu:
       return create_decode_cpu(model, options);
     case Device::kCuda:
-      break;
+      return create_torch_decode_engine(model, options);
   }
-  return make_error(ErrorCode::kUnsupported,
-                    "decode on CUDA is not there yet: set the decode device to cpu");
+  return make_error(ErrorCode::kInvalidArgument, "there is no decode engine for this device");
 }
 
 }  // namespace sluice::runtime

@@ -224,12 +224,5 @@ TEST(DecodeCpuCreate, SaysWhichWeightIsMissing) {
   EXPECT_THAT(engine.error().message, testing::HasSubstr("of layer 1 is missing"));
 }
 
-TEST(DecodeCpuCreate, CudaIsAClearRefusal) {
-  const TinyModel model(tiny_spec());
-  const auto engine = DecodeEngine::create(model, {.device = Device::kCuda});
-  ASSERT_FALSE(engine);
-  EXPECT_EQ(engine.error().code, ErrorCode::kUnsupported);
-}
-
 }  // namespace
 }  // namespace sluice::runtime
