@@ -47,7 +47,7 @@ class LoadingBar {
       : workers_(workers),
         bar_(std::cerr, {.label = "loading the model",
                          .total = kSteps,
-                         .in_bytes = false,
+                         .unit = runtime::ProgressUnit::kPercent,
                          .is_terminal = runtime::stderr_is_terminal()}) {}
 
   void update(comm::NodeId node, double done) {

@@ -104,7 +104,7 @@ Status answer_many(const RunOptions& options, runtime::Generator& generator,
   std::ostream& out = options.output_file.empty() ? std::cout : file;
   runtime::ProgressBar bar(std::cerr, {.label = "answering",
                                        .total = static_cast<std::int64_t>(prompts.size()),
-                                       .in_bytes = false,
+                                       .unit = runtime::ProgressUnit::kCount,
                                        .is_terminal = runtime::stderr_is_terminal()});
   std::int64_t done = 0;
   for (runtime::PromptLine& line : prompts) {
@@ -132,7 +132,7 @@ Status run_local(const RunOptions& options) {
   {
     runtime::ProgressBar bar(std::cerr, {.label = "loading the model",
                                          .total = 100,
-                                         .in_bytes = false,
+                                         .unit = runtime::ProgressUnit::kPercent,
                                          .is_terminal = runtime::stderr_is_terminal()});
     generator = SLUICE_TRY(runtime::create_local_generator(
         *model.file, config, model.tokenizer->end_of_text(),

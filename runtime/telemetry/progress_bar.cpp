@@ -15,8 +15,9 @@ namespace {
 constexpr int kBarWidth = 30;
 constexpr std::chrono::milliseconds kRedrawEvery{100};
 
-std::string amount(std::int64_t number, bool in_bytes) {
-  return in_bytes ? human_bytes(static_cast<double>(number)) : human_count(number);
+std::string amount(std::int64_t number, ProgressUnit unit) {
+  if (unit == ProgressUnit::kBytes) return human_bytes(static_cast<double>(number));
+  return human_count(number);
 }
 
 }  // namespace
@@ -65,10 +66,12 @@ void ProgressBar::draw(Clock::time_point now) {
       line.append(static_cast<std::size_t>(kBarWidth - filled), '.');
       line += "] ";
     }
-    line +=
-        fmt::format("{:3.0f} % of {}", 100.0 * share, amount(options_.total, options_.in_bytes));
+    line += fmt::format("{:3.0f} %", 100.0 * share);
+    if (options_.unit != ProgressUnit::kPercent) {
+      line += " of " + amount(options_.total, options_.unit);
+    }
   } else {
-    line += amount(done_, options_.in_bytes);
+    line += amount(done_, options_.unit);
   }
   const double seconds = std::chrono::duration<double>(now - start_).count();
   line += fmt::format(", {:.1f} s", seconds);

@@ -9,10 +9,16 @@
 
 namespace sluice::runtime {
 
+enum class ProgressUnit : std::uint8_t {
+  kBytes,
+  kCount,
+  kPercent,  // a total of 100, which is not named
+};
+
 struct ProgressOptions {
-  std::string label;         // "loading weights"
-  std::int64_t total = 0;    // 0: not known, then no bar and no percentage
-  bool in_bytes = true;      // else a plain count
+  std::string label;       // "loading weights"
+  std::int64_t total = 0;  // 0: not known, then no bar and no percentage
+  ProgressUnit unit = ProgressUnit::kBytes;
   bool is_terminal = false;  // redraw in place
 };
 

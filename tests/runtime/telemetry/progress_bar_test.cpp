@@ -36,12 +36,20 @@ TEST(ProgressBar, TerminalIsNotRedrawnTooOften) {
 
 TEST(ProgressBar, LogGetsALineForEachQuarter) {
   std::ostringstream out;
-  ProgressBar bar(out, {.label = "build", .total = 100, .in_bytes = false}, kStart);
+  ProgressBar bar(out, {.label = "build", .total = 100, .unit = ProgressUnit::kCount}, kStart);
   for (int i = 0; i <= 100; ++i) bar.update(i, kStart + milliseconds(10 * i));
   bar.finish(kStart + milliseconds(1000));
   EXPECT_EQ(out.str(),
             "build  25 % of 100, 0.2 s\nbuild  50 % of 100, 0.5 s\nbuild  75 % of 100, 0.8 s\n"
             "build 100 % of 100, 1.0 s\n");
+}
+
+TEST(ProgressBar, PerCentNameNoTotal) {
+  std::ostringstream out;
+  ProgressBar bar(out, {.label = "load", .total = 100, .unit = ProgressUnit::kPercent}, kStart);
+  bar.update(100, kStart);
+  bar.finish(kStart);
+  EXPECT_EQ(out.str(), "load 100 %, 0.0 s\n");
 }
 
 TEST(ProgressBar, AnUnknownTotalIsOneLine) {
