@@ -194,8 +194,10 @@ int run_rank(const std::filesystem::path& config, const Front& front) {
   Prepared prepared = prepare(config, (*bootstrap)->rank());
   auto cluster = runtime::join_cluster(**bootstrap, prepared.config, prepared.join);
   if (!cluster) {
-    // Every rank has this same sentence; one says it.
-    if ((*bootstrap)->rank() == 0) print_error(cluster.error());
+    // Every rank has this same sentence and one says it, unless it is about this rank's links.
+    if ((*bootstrap)->rank() == 0 || cluster.error().code == ErrorCode::kUnavailable) {
+      print_error(cluster.error());
+    }
     return 1;
   }
   // MPI has done its part: after this no rank can wait in it for one that died.

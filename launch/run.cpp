@@ -64,7 +64,7 @@ Status answer_one(const RunOptions& options, runtime::Generator& generator,
   const std::string text = SLUICE_TRY(read_prompt(options.prompt_file));
   auto prompt = SLUICE_TRY(encode_prompt(model, text, options.raw));
   auto stream = SLUICE_TRY(generator.submit(make_request(options, std::move(prompt))));
-  runtime::StreamDecoder decoder(*model.tokenizer);
+  runtime::StreamDecoder decoder(*model.tokenizer, options.raw);
   while (true) {
     const runtime::GenerateEvent event = SLUICE_TRY(stream->next());
     if (event.finish != runtime::FinishReason::kStop) std::cout << decoder.push(event.token);
@@ -76,6 +76,9 @@ Status answer_one(const RunOptions& options, runtime::Generator& generator,
   std::cout << (options.json ? runtime::timeline_json(timeline) + "\n"
                              : runtime::format_timeline(timeline))
             << std::flush;
+  if (!std::cout) {
+    return make_error(ErrorCode::kResourceExhausted, "the answer could not be written");
+  }
   return {};
 }
 
@@ -86,6 +89,15 @@ Result<std::vector<runtime::TokenId>> answer_tokens(runtime::GenerateStream& str
     tokens.push_back(event.token);
     if (event.finish != runtime::FinishReason::kNone) return tokens;
   }
+}
+
+// A raw prompt's answer is appended to it.
+std::string answer_text(const runtime::Tokenizer& tokenizer,
+                        const std::vector<runtime::TokenId>& tokens, bool raw) {
+  runtime::StreamDecoder decoder(tokenizer, raw);
+  std::string text;
+  for (const runtime::TokenId token : tokens) text += decoder.push(token);
+  return text + decoder.finish();
 }
 
 // One after the other: this mode compares answers, it does not measure load.
@@ -112,7 +124,8 @@ Status answer_many(const RunOptions& options, runtime::Generator& generator,
     if (!line.text.empty()) tokens = SLUICE_TRY(encode_prompt(model, line.text, options.raw));
     auto stream = SLUICE_TRY(generator.submit(make_request(options, std::move(tokens))));
     const auto answer = SLUICE_TRY(answer_tokens(*stream));
-    out << runtime::answer_line(answer, model.tokenizer->decode(answer), stream->timeline());
+    out << runtime::answer_line(answer, answer_text(*model.tokenizer, answer, options.raw),
+                                stream->timeline());
     bar.update(++done);
   }
   out.flush();

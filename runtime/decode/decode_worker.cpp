@@ -86,8 +86,11 @@ bool DecodeWorker::grant(const Want& want) {
   const Bytes slot(cluster_.memory.data + *offset, layout.bytes());
   sessions_.emplace(std::piecewise_construct, std::forward_as_tuple(message.request),
                     std::forward_as_tuple(grant, want.source, layout, slot, std::move(*acquired)));
-  // When the writer cannot be told, nothing was advertised and its loss ends the session.
-  if (!send(want.source, MessageType::kGrant, grant)) close(message.request);
+  if (const Status told = send(want.source, MessageType::kGrant, grant); !told) {
+    // Nothing was advertised. The writer waits for this, so the router has to end it.
+    send_failed(cluster_.router, message.request, told.error());
+    close(message.request);
+  }
   return true;
 }
 
@@ -103,7 +106,9 @@ void DecodeWorker::take_pieces(Bytes payload) {
   ReceiveSession* session = session_of(message->request, message->epoch);
   if (session == nullptr || session->is_cancelled) return;
   if (const Status taken = session->take(*message, *pool_); !taken) {
-    return fail(*session, taken.error());
+    fail(*session, taken.error());
+    if (session->has_manifest()) close(message->request);  // the writer's last word is here
+    return;
   }
   complete_if_ready(*session);
 }
@@ -185,7 +190,11 @@ void DecodeWorker::take_cancel(Bytes payload) {
   const auto cancel = CancelMessage::decode(payload);
   if (!cancel) return;
   if (const auto found = sessions_.find(cancel->request); found != sessions_.end()) {
-    found->second.is_cancelled = true;
+    if (found->second.has_manifest()) {
+      close(cancel->request);
+    } else {
+      found->second.is_cancelled = true;
+    }
   }
   if (running_.contains(cancel->request)) loop_->cancel(cancel->request);
 }

@@ -68,6 +68,7 @@ void PrefillLoop::run(const ModelFile& model) {
     if (Status done = prefill(*job); !done) {
       emit_({job->submit.request, PrefillEvent::Failed{std::move(done).error()}});
     }
+    (void)is_cancelled(job->submit.request);  // forgets a cancellation that came too late
   }
 }
 

@@ -7,6 +7,12 @@
 #include "runtime/transfer/clock.hpp"
 
 namespace sluice::runtime {
+namespace {
+
+// More cancels than this are not on their way ahead of their requests at one moment.
+constexpr std::size_t kCancelledEarlyMax = 1024;
+
+}  // namespace
 
 PrefillWorker::PrefillWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model)
     : WorkerNode(cluster), shape_(kv_shape_of(model.spec())), staging_(cluster.memory.bytes) {
@@ -60,12 +66,7 @@ void PrefillWorker::take_submit(Bytes payload) {
                 make_error(ErrorCode::kInternal, "the request names a decode worker that is none"));
     return;
   }
-  // Asked for at once: room is found while the prompt is computed.
-  const WantMessage want{id, tokens, submit->tokens_max, layout.bytes()};
-  if (const Status asked = send(target, MessageType::kWant, want); !asked) {
-    send_failed(cluster_.router, id, asked.error());
-    return;
-  }
+  if (std::erase(cancelled_early_, id) != 0) return;
   Request& request = requests_[id];
   request.job = PrefillJob{std::move(*submit), {}, monotonic_us()};
   waiting_.push_back(id);
@@ -85,29 +86,33 @@ void PrefillWorker::start_waiting() {
     const auto offset = staging_.acquire(layout.bytes());
     if (!offset) return;  // a handoff under way will free some
     waiting_.pop_front();
+    // Only who has staging memory asks for a slot, so that nobody holds a slot he cannot fill; but
+    // asked for now, room is found while the prompt is computed.
+    const comm::NodeId target = request.job.submit.decode_node;
+    const WantMessage want{id, tokens, request.job.submit.tokens_max, layout.bytes()};
+    if (const Status asked = send(target, MessageType::kWant, want); !asked) {
+      staging_.release(*offset);
+      send_failed(cluster_.router, id, asked.error());
+      requests_.erase(found);
+      continue;
+    }
     request.staging_offset = *offset;
     request.job.staging = MutableBytes(cluster_.memory.data + *offset, layout.bytes());
-    request.session = std::make_unique<SendSession>(id, request.job.submit.decode_node, layout,
-                                                    request.job.staging);
+    request.session = std::make_unique<SendSession>(id, target, layout, request.job.staging);
     request.computing = true;
     loop_->submit(request.job);
-    if (request.early_grant) take_grant(request.job.submit.decode_node, *request.early_grant);
   }
 }
 
 void PrefillWorker::take_grant(comm::NodeId peer, const GrantMessage& grant) {
   const auto found = requests_.find(grant.request);
-  if (found == requests_.end()) {
+  SendSession* session = found == requests_.end() ? nullptr : found->second.session.get();
+  if (session == nullptr || session->is_over()) {
     // It failed here meanwhile: say that nothing will be written, so that the slot is free again.
     send_failed(peer, grant.request, make_error(ErrorCode::kCancelled, "the request has ended"));
     return;
   }
-  Request& request = found->second;
-  if (request.session == nullptr) {
-    request.early_grant = grant;
-    return;
-  }
-  if (const Status taken = request.session->grant(grant, cluster_.arenas.at(peer)); !taken) {
+  if (const Status taken = session->grant(grant, cluster_.arenas.at(peer)); !taken) {
     fail(grant.request, taken.error(), true);
   }
 }
@@ -122,23 +127,28 @@ void PrefillWorker::take_failed(comm::NodeId /*peer*/, Bytes payload) {
 void PrefillWorker::take_cancel(Bytes payload) {
   const auto cancel = CancelMessage::decode(payload);
   if (!cancel) return;
+  if (!requests_.contains(cancel->request)) {
+    // It may have overtaken a long prompt. Most are for requests that have ended: few are kept.
+    cancelled_early_.push_back(cancel->request);
+    if (cancelled_early_.size() > kCancelledEarlyMax) cancelled_early_.pop_front();
+    return;
+  }
   fail(cancel->request, make_error(ErrorCode::kCancelled, "the request was cancelled"), false);
 }
 
-// The one way a request ends early. The decode worker is told by the session once nothing of ours
-// can land any more; here, when there is no session yet.
+// The one way a request ends early. Without a session nobody else knows of it; with one, the decode
+// worker is told by the session once nothing of ours can land any more.
 void PrefillWorker::fail(RequestId id, const Error& error, bool tell_router) {
   const auto found = requests_.find(id);
   if (found == requests_.end()) return;
   Request& request = found->second;
   if (tell_router) send_failed(cluster_.router, id, error);
   if (request.session == nullptr) {
-    send_failed(request.job.submit.decode_node, id, error);
     requests_.erase(found);
     return;
   }
+  if (request.computing && !request.session->failure()) loop_->cancel(id);
   request.session->abort({id, error.code, error.message});
-  if (request.computing) loop_->cancel(id);
 }
 
 void PrefillWorker::on_operation(comm::OperationId operation, const Status& status) {
@@ -187,7 +197,7 @@ void PrefillWorker::take_loaded(const PrefillEvent::Loaded& loaded) {
   const Status sent = send(cluster_.router, MessageType::kLoading,
                            LoadingMessage{loaded.done, loaded.ready, loaded.error});
   if (!loaded.error.empty() || !sent) {
-    end_ = make_error(ErrorCode::kInternal, loaded.error);
+    end_ = sent ? Status(make_error(ErrorCode::kInternal, loaded.error)) : sent;
     stopping_ = true;
   }
 }
@@ -215,8 +225,8 @@ void PrefillWorker::advance() {
 
 bool PrefillWorker::on_turn() {
   for (PrefillEvent& event : events_.drain()) take(event);
-  start_waiting();
   advance();
+  start_waiting();  // after it: a handoff that ended has left its staging memory
   if (!stopping_) return true;
   say_goodbye();
   return false;

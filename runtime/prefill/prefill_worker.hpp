@@ -5,7 +5,6 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <optional>
 
 #include "runtime/prefill/prefill_loop.hpp"
 #include "runtime/transfer/arena.hpp"
@@ -26,9 +25,8 @@ class PrefillWorker : public WorkerNode {
   struct Request {
     PrefillJob job;
     std::size_t staging_offset = 0;
-    std::unique_ptr<SendSession> session;     // null while it waits for staging memory
-    std::optional<GrantMessage> early_grant;  // came before the staging memory
-    bool computing = false;                   // the loop still writes the staging memory
+    std::unique_ptr<SendSession> session;  // null while it waits for staging memory
+    bool computing = false;                // the loop still writes the staging memory
   };
 
   void on_message(comm::NodeId peer, MessageType type, Bytes payload) override;
@@ -50,7 +48,8 @@ class PrefillWorker : public WorkerNode {
   Arena staging_;
   Mailbox<PrefillEvent> events_;
   std::map<RequestId, Request> requests_;
-  std::deque<RequestId> waiting_;  // for staging memory, in order of arrival
+  std::deque<RequestId> waiting_;          // for staging memory, in order of arrival
+  std::deque<RequestId> cancelled_early_;  // cancels that overtook their requests, the latest
   comm::OperationId next_operation_ = 1;
   bool stopping_ = false;
   Status end_;

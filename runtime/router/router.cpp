@@ -24,8 +24,25 @@ Router::Router(Cluster& cluster, std::unique_ptr<scheduler::Policy> policy, Rout
 }
 
 Status Router::run() {
+  // A peer's death is noticed on a connection of ours, and so far only they have sent to us.
+  for (const auto& [node, worker] : workers_) {
+    if (const Status opened = cluster_.transport->flush(node, 0); !opened) {
+      on_peer_lost(node, opened);
+    }
+  }
   loop();
+  ended_ = true;
+  refuse_late();
   return end_;
+}
+
+// A submission that came when the loop was over. Any thread; the mailbox orders it with ended_.
+void Router::refuse_late() {
+  for (Command& command : commands_.drain()) {
+    if (auto* late = std::get_if<Submission>(&command)) {
+      late->stream->fail(make_error(ErrorCode::kUnavailable, "the server is stopping"));
+    }
+  }
 }
 
 void Router::stop() {
@@ -43,7 +60,11 @@ Result<std::unique_ptr<GenerateStream>> Router::submit(GenerateRequest request) 
   const RequestId id = next_id_++;
   auto stream = std::make_shared<TokenStream>(monotonic_us());
   commands_.push(Submission{id, std::move(request), stream});
-  cluster_.transport->wake();
+  if (ended_) {
+    refuse_late();
+  } else {
+    cluster_.transport->wake();
+  }
   return make_generate_stream(std::move(stream), [this, id] {
     commands_.push(id);
     cluster_.transport->wake();
@@ -76,11 +97,13 @@ void Router::take_loading(comm::NodeId peer, Bytes payload) {
     worker->second.said_goodbye = true;
     return stop();
   }
-  worker->second.ready = loading->ready;
+  worker->second.ready = worker->second.ready || loading->ready;
   if (options_.on_loading) options_.on_loading(peer, loading->done);
   const bool all_ready = std::all_of(workers_.begin(), workers_.end(),
                                      [](const auto& entry) { return entry.second.ready; });
-  if (all_ready && options_.on_ready) options_.on_ready();
+  if (!all_ready || announced_) return;
+  announced_ = true;
+  if (options_.on_ready) options_.on_ready();
 }
 
 scheduler::Snapshot Router::snapshot() const {
@@ -111,6 +134,9 @@ void Router::place(Submission submission) {
   request.stream = std::move(submission.stream);
   request.prompt_tokens = prompt_tokens;
   request.tokens_left = submission.request.tokens_max;
+  if (shutdown_since_us_) {
+    return fail(submission.id, make_error(ErrorCode::kUnavailable, "the server is stopping"));
+  }
   if (!decision) return fail(submission.id, decision.error());
   request.decision = *decision;
   SubmitMessage submit;
@@ -150,7 +176,21 @@ void Router::take_token(Bytes payload) {
 
 void Router::take_failed(Bytes payload) {
   const auto failed = FailedMessage::decode(payload);
-  if (failed) fail(failed->request, make_error(failed->code, failed->message));
+  if (!failed) return;
+  const auto found = requests_.find(failed->request);
+  if (found == requests_.end()) return;
+  // The other worker may hold memory for it, and not know.
+  withdraw(found->second, failed->request);
+  fail(failed->request, make_error(failed->code, failed->message));
+}
+
+// Both workers may hold memory for the request; each frees its own.
+void Router::withdraw(const Request& request, RequestId id) {
+  for (const comm::NodeId node : {request.decision.prefill_node, request.decision.decode_node}) {
+    const auto worker = workers_.find(node);
+    if (worker == workers_.end() || !worker->second.alive) continue;
+    (void)send(node, MessageType::kCancel, CancelMessage{id});
+  }
 }
 
 void Router::fail(RequestId id, const Error& error) {
@@ -164,9 +204,7 @@ void Router::fail(RequestId id, const Error& error) {
 void Router::cancel(RequestId id) {
   const auto found = requests_.find(id);
   if (found == requests_.end()) return;
-  // Both workers hold memory for it; each frees its own.
-  (void)send(found->second.decision.prefill_node, MessageType::kCancel, CancelMessage{id});
-  (void)send(found->second.decision.decode_node, MessageType::kCancel, CancelMessage{id});
+  withdraw(found->second, id);
   fail(id, make_error(ErrorCode::kCancelled, "the request was cancelled"));
 }
 
@@ -189,6 +227,7 @@ void Router::on_peer_lost(comm::NodeId peer, const Status& status) {
     }
   }
   for (const RequestId id : lost) {
+    withdraw(requests_.at(id), id);
     fail(id, make_error(ErrorCode::kUnavailable, "rank " + std::to_string(peer) + " (" +
                                                      role_name(worker->second.role) +
                                                      ") went away with the request"));

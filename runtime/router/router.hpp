@@ -84,6 +84,8 @@ class Router : public WorkerNode, public Generator {
   void place(Submission submission);
   void cancel(RequestId id);
   void fail(RequestId id, const Error& error);
+  void refuse_late();
+  void withdraw(const Request& request, RequestId id);
   void begin_shutdown();
   bool shutdown_is_over() const;
   scheduler::Snapshot snapshot() const;
@@ -94,6 +96,8 @@ class Router : public WorkerNode, public Generator {
   std::atomic<RequestId> next_id_ = 1;
   std::atomic<std::int64_t> open_requests_ = 0;
   std::atomic<bool> stop_asked_ = false;
+  std::atomic<bool> ended_ = false;  // nobody drains commands_ any more
+  bool announced_ = false;           // on_ready was called
   std::map<comm::NodeId, Worker> workers_;
   std::map<RequestId, Request> requests_;
   std::vector<WorkerReport> reports_;

@@ -142,7 +142,11 @@ Result<Cluster> join_cluster(comm::Bootstrap& bootstrap, const Result<ClusterCon
   const auto routers = cluster.nodes_of(Role::kRouter);
   SLUICE_CHECK(routers.size() == 1, "the configuration was checked to have one router");
   cluster.router = routers.front();
-  SLUICE_TRY(connect(cluster));
+  if (const Status connected = connect(cluster); !connected) {
+    return make_error(ErrorCode::kUnavailable, "rank " + std::to_string(cluster.self) + " (" +
+                                                   role_name(mine.role) +
+                                                   "): " + connected.error().message);
+  }
   return cluster;
 }
 

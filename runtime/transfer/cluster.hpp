@@ -34,7 +34,8 @@ struct JoinRequest {
 
 // Collective: every rank of the launch calls it, whatever went wrong before, so that none is left
 // waiting. Opens the transport, registers this role's memory and exchanges hellos.
-// The Error is one sentence for the whole cluster, the same on every rank.
+// The Error is one sentence for the whole cluster, the same on every rank; or kUnavailable, when
+// this rank alone cannot reach another.
 Result<Cluster> join_cluster(comm::Bootstrap& bootstrap, const Result<ClusterConfig>& config,
                              const JoinRequest& request);
 

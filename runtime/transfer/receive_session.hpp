@@ -38,6 +38,7 @@ class ReceiveSession {
   RequestId request() const { return grant_.request; }
   comm::NodeId source() const { return source_; }
   std::size_t slot_offset() const { return grant_.offset_bytes; }
+  bool has_manifest() const { return manifest_.has_value(); }
   const ManifestMessage& manifest() const { return *manifest_; }
   std::vector<KvBlockId>& blocks() { return blocks_; }
 

@@ -36,6 +36,11 @@ Status SendSession::advance(comm::Transport& transport, comm::OperationId& next_
   if (over_) return {};
   if (failure_) {
     if (!is_quiescent()) return {};
+    // A write that is done here may still be on its way: only a flush says that it has landed.
+    if (posted_ != flushed_ && !last_flush_tried_) {
+      last_flush_tried_ = true;
+      if (post_flush(transport, next_operation)) return {};
+    }
     over_ = true;
     return transport.send(target_, static_cast<std::uint16_t>(MessageType::kFailed),
                           failure_->encode());

@@ -67,6 +67,7 @@ class SendSession {
 
   std::optional<ManifestMessage> manifest_;
   std::optional<FailedMessage> failure_;
+  bool last_flush_tried_ = false;  // after an abort: once, since a lost peer fails it
   bool over_ = false;
 
   std::int64_t busy_since_us_ = 0;  // 0: nothing in flight

@@ -20,7 +20,7 @@ Outcome play(std::vector<ScriptStep> script, std::vector<std::string> stops = {}
   const FakeTokenizer tokenizer;
   StreamLedger ledger;
   Answer answer(std::make_unique<FakeStream>(std::move(script), ledger), tokenizer,
-                std::move(stops));
+                std::move(stops), true);
   Outcome outcome;
   while (outcome.finish == FinishReason::kNone && outcome.error.empty()) {
     const Result<AnswerPiece> piece = answer.next();

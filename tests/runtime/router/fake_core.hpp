@@ -14,6 +14,9 @@ namespace sluice::runtime {
 // Ids 0 to 255 are bytes, 256 ends an answer, 257 begins a prompt.
 class FakeTokenizer : public Tokenizer {
  public:
+  // As SentencePiece vocabularies do: a text loses its first space.
+  bool strips_left = false;
+
   static constexpr TokenId kEnd = 256;
   static constexpr TokenId kBegin = 257;
 
@@ -28,6 +31,7 @@ class FakeTokenizer : public Tokenizer {
     for (const TokenId token : tokens) {
       if (token < 256) text += static_cast<char>(token);
     }
+    if (strips_left && text.starts_with(' ')) text.erase(0, 1);
     return text;
   }
   std::int64_t vocab_size() const override { return 258; }

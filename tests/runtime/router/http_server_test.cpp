@@ -38,7 +38,7 @@ class HttpServerTest : public ::testing::Test {
     return client.response();
   }
 
-  const FakeTokenizer tokenizer_;
+  FakeTokenizer tokenizer_;
   FakeGenerator generator_;
   std::unique_ptr<HttpServer> server_;
 };
@@ -92,6 +92,29 @@ TEST_F(HttpServerTest, AWholeChat) {
   EXPECT_THAT(response.body, HasSubstr("\"message\":{\"role\":\"assistant\",\"content\":\"Yes\"},"
                                        "\"logprobs\":null,\"finish_reason\":\"stop\""));
   EXPECT_THAT(response.body, HasSubstr("\"completion_tokens\":4"));
+}
+
+TEST_F(HttpServerTest, OnlyAChatsAnswerLosesTheVocabularysFirstSpace) {
+  tokenizer_.strips_left = true;
+  generator_.script = script_of(" a b", FinishReason::kLength);
+  EXPECT_THAT(post("/v1/completions", kPrompt).body, HasSubstr("\"text\":\" a b\""));
+  EXPECT_EQ(streamed_text(post("/v1/completions", kStreamed).body), " a b");
+  EXPECT_THAT(
+      post("/v1/chat/completions", R"({"messages": [{"role": "user", "content": "a"}]})").body,
+      HasSubstr("\"content\":\"a b\""));
+}
+
+// Copying such a value overflowed the stack.
+TEST_F(HttpServerTest, DeepNestingIsRefused) {
+  const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  for (const char* path : {"/v1/completions", "/v1/chat/completions", "/tokenize"}) {
+    for (const char* key : {"stop", "prompt", "messages"}) {
+      const RawResponse response =
+          post(path, std::string("{\"") + key + "\": " + deep + ", \"prompt\": \"a\"}");
+      EXPECT_EQ(response.status, 400);
+      EXPECT_THAT(response.body, HasSubstr("nests deeper than 64 levels"));
+    }
+  }
 }
 
 TEST_F(HttpServerTest, AStream) {

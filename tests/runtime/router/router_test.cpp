@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "runtime/router/local_generator.hpp"
 #include "tests/support/process_cluster.hpp"
 #include "tests/support/tiny_model.hpp"
@@ -158,6 +161,28 @@ TEST(Router, StoppingEndsOpenRequestsAndRefusesNewOnes) {
   cluster.router().stop();
   EXPECT_FALSE(collect(**stream).has_value());
   EXPECT_FALSE(cluster.router().submit(request_of(5, 5, 1)).has_value());
+}
+
+TEST(Router, EverySubmissionEndsHoweverItRacesWithTheStop) {
+  const TinyModel model(tiny_spec());
+  for (int round = 0; round < 10; ++round) {
+    ProcessCluster cluster(model, process_config(kOneOfEach));
+    std::vector<std::thread> clients;
+    std::atomic<int> accepted = 0;
+    for (std::uint64_t client = 0; client < 3; ++client) {
+      clients.emplace_back([&cluster, &accepted, client] {
+        while (true) {
+          auto stream = cluster.router().submit(request_of(10, 3, client));
+          if (!stream.has_value()) return;
+          ++accepted;
+          (void)collect(**stream);  // an answer or an error: but it ends
+        }
+      });
+    }
+    while (accepted < 5) std::this_thread::yield();
+    cluster.stop();
+    for (std::thread& client : clients) client.join();
+  }
 }
 
 TEST(Router, WorkersReportTheirMemory) {
