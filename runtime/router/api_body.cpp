@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "runtime/model/json_nesting.hpp"
 #include "runtime/tokenizer/utf8.hpp"
 
 namespace sluice::runtime {
@@ -11,9 +12,20 @@ Error bad_request(std::string message) {
   return make_error(ErrorCode::kInvalidArgument, std::move(message));
 }
 
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kBytesMax = 200;
+  if (text.size() <= kBytesMax) return text;
+  const std::string_view start = std::string_view(text).substr(0, kBytesMax);
+  return std::string(start.substr(0, kBytesMax - utf8_unfinished_bytes(start))) + "...";
+}
+
 Result<ApiBody> ApiBody::parse(const std::string& body) {
   if (utf8_valid_run_bytes(body, 0) != body.size()) {
     return bad_request("the request body is not valid UTF-8");
+  }
+  if (json_is_deeper(body)) {
+    return bad_request("the request body nests deeper than " + std::to_string(kJsonDepthMax) +
+                       " levels");
   }
   try {
     Json object = Json::parse(body);
@@ -24,13 +36,13 @@ Result<ApiBody> ApiBody::parse(const std::string& body) {
     const std::string text = exception.what();
     const auto bracket = text.find("] ");
     return bad_request("the request body is not valid JSON: " +
-                       (bracket == std::string::npos ? text : text.substr(bracket + 2)));
+                       shortened(bracket == std::string::npos ? text : text.substr(bracket + 2)));
   }
 }
 
 Error ApiBody::wrong(const std::string& key, const std::string& what) const {
   std::string message(1, '"');
-  return bad_request(message.append(name_).append(key).append("\" ").append(what));
+  return bad_request(message.append(name_).append(shortened(key)).append("\" ").append(what));
 }
 
 const Json* ApiBody::find(const std::string& key) {

@@ -17,10 +17,13 @@ using Json = nlohmann::json;
 
 Error bad_request(std::string message);
 
+// What a message may quote of the client's own text: at most 200 bytes, cut between characters.
+std::string shortened(const std::string& text);
+
 // `name` is how messages call the object; null means absent everywhere.
 class ApiBody {
  public:
-  // kInvalidArgument when `body` is not UTF-8, not JSON, or not an object.
+  // kInvalidArgument when `body` is not UTF-8, not JSON, too deeply nested, or not an object.
   static Result<ApiBody> parse(const std::string& body);
   ApiBody(Json object, std::string name) : object_(std::move(object)), name_(std::move(name)) {}
 

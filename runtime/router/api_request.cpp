@@ -89,7 +89,7 @@ Status refuse_unsupported(ApiBody& body, bool is_chat) {
 Status read_model(ApiBody& body, const ModelInfo& model) {
   const auto name = SLUICE_TRY(body.text("model"));
   if (name && *name != model.name) {
-    return make_error(ErrorCode::kNotFound, "there is no model \"" + *name +
+    return make_error(ErrorCode::kNotFound, "there is no model \"" + shortened(*name) +
                                                 "\"; this server has \"" + model.name + "\"");
   }
   return {};

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/model/json_nesting.hpp"
 #include "runtime/tokenizer/pre_tokenizer_table.hpp"
 
 namespace sluice::runtime {
@@ -213,6 +214,13 @@ Status read_post_processor(const Json& post_processor, TokenizerData& data) {
 }  // namespace
 
 Status read_json_pipeline(const JsonPipeline& pipeline, TokenizerData& data) {
+  for (const auto* part : {&pipeline.normalizer, &pipeline.pre_tokenizer, &pipeline.post_processor,
+                           &pipeline.decoder}) {
+    if (json_is_deeper(*part)) {
+      return make_error(ErrorCode::kCorrupt,
+                        "The tokenizer.json has a part that nests too deeply.");
+    }
+  }
   try {
     SLUICE_TRY(read_normalizer(Json::parse(pipeline.normalizer), data));
     SLUICE_TRY(read_pre_tokenizer(Json::parse(pipeline.pre_tokenizer), data));

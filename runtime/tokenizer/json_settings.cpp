@@ -7,6 +7,7 @@
 #include <string>
 #include <system_error>
 
+#include "runtime/model/json_nesting.hpp"
 #include "runtime/tokenizer/json_vocabulary.hpp"
 
 namespace sluice::runtime {
@@ -93,6 +94,9 @@ Status read_json_settings(const std::filesystem::path& folder, TokenizerData& da
   for (const char* name : {"tokenizer_config.json", "generation_config.json"}) {
     const auto text = SLUICE_TRY(read_if_there(folder / name));
     if (!text) continue;
+    if (json_is_deeper(*text)) {
+      return make_error(ErrorCode::kCorrupt, (folder / name).string() + " nests too deeply.");
+    }
     try {
       const Json config = Json::parse(*text);
       if (std::string_view(name) == "tokenizer_config.json") {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "runtime/model/json_nesting.hpp"
 #include "runtime/tokenizer/json_pipeline.hpp"
 
 namespace sluice::runtime {
@@ -139,6 +140,7 @@ std::string part_text(const Json& root, const char* key) {
 }  // namespace
 
 Result<TokenizerData> read_json_vocabulary(std::string_view tokenizer_json) {
+  if (json_is_deeper(tokenizer_json)) return corrupt("The tokenizer.json nests too deeply.");
   try {
     const Json root = Json::parse(tokenizer_json);
     if (!root.is_object()) return corrupt("The tokenizer.json is not an object.");

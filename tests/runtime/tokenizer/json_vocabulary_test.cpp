@@ -72,6 +72,17 @@ TEST(JsonVocabulary, RefusesWhatIsNoJson) {
   }
 }
 
+// Copying and writing such a value overflowed the stack.
+TEST(JsonVocabulary, DeepNestingIsRefused) {
+  const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  std::string text = byte_level_json().dump();
+  const std::string before = "\"normalizer\":";
+  text.replace(text.find(before + "null"), before.size() + 4, before + deep);
+  const auto data = read_json_vocabulary(text);
+  ASSERT_FALSE(data.has_value());
+  EXPECT_EQ(data.error().message, "The tokenizer.json nests too deeply.");
+}
+
 TEST(JsonVocabulary, MutationsNeverCrash) {
   std::mt19937 random(5);
   const std::string good = byte_level_json().dump();
