@@ -145,6 +145,13 @@ Status read_sentence_piece(const GgufFile& gguf, const std::vector<std::int64_t>
   return {};
 }
 
+// Converters of fine-tunes leave a ChatML end-of-turn token a user-defined or even a normal piece.
+// "</s>" is also what a vocabulary may have learned from HTML, so as a normal piece it is text.
+bool is_control_by_name(std::string_view piece, std::int64_t type) {
+  if (!is_end_of_text_name(piece)) return false;
+  return type == kUserDefined || type == kUnknown || (type == kNormal && piece != "</s>");
+}
+
 Status read_types(const GgufFile& gguf, TokenizerData& data, std::vector<std::int64_t>& types) {
   const std::string key = "tokenizer.ggml.token_type";
   const std::size_t size = data.pieces.size();
@@ -158,6 +165,7 @@ Status read_types(const GgufFile& gguf, TokenizerData& data, std::vector<std::in
                    std::to_string(types.size()) + " piece types.");
   }
   for (std::size_t i = 0; i < size; ++i) {
+    if (is_control_by_name(data.pieces[i], types[i])) types[i] = kControl;
     const bool is_special = types[i] == kControl || types[i] == kUnknown;
     // A piece without text cannot be found in a text; some files pad their vocabulary so.
     if (data.pieces[i].empty() || (!is_special && types[i] != kUserDefined)) continue;

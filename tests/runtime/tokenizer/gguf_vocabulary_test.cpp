@@ -46,6 +46,30 @@ TEST(GgufVocabulary, ReadsSentencePiece) {
   EXPECT_THAT(data.end_of_text, ElementsAre(2));
 }
 
+// Fine-tunes of a base model: eos_token_id is still the base model's, the new token no control
+// token.
+TEST(GgufVocabulary, AnEndOfTurnTokenEndsWhateverItsTypeSays) {
+  for (const std::int64_t type : {1, 2, 4}) {
+    FakeGguf gguf = byte_level_gguf();
+    std::get<std::vector<std::int64_t>>(gguf.values["tokenizer.ggml.token_type"])[261] = type;
+    gguf.values["tokenizer.ggml.eos_token_id"] = std::uint64_t{262};
+    const auto tokenizer = Tokenizer::from_gguf(gguf).value();
+    EXPECT_THAT(tokenizer->end_of_text(), ElementsAre(261, 262)) << type;
+    EXPECT_THAT(tokenizer->encode("he<|im_end|>"), ElementsAre(256, 261)) << type;
+    EXPECT_EQ(tokenizer->decode(std::vector<TokenId>{256, 261}), "he") << type;
+  }
+}
+
+TEST(GgufVocabulary, BytesAndUnusedPiecesEndNothingAndHtmlIsText) {
+  for (const auto& [type, name] : {std::pair{5, "<|im_end|>"}, {6, "<|im_end|>"}, {1, "</s>"}}) {
+    FakeGguf gguf = byte_level_gguf();
+    std::get<std::vector<std::int64_t>>(gguf.values["tokenizer.ggml.token_type"])[261] = type;
+    std::get<std::vector<std::string>>(gguf.values["tokenizer.ggml.tokens"])[261] = name;
+    gguf.values["tokenizer.ggml.eos_token_id"] = std::uint64_t{262};
+    EXPECT_THAT(read_gguf_vocabulary(gguf).value().end_of_text, ElementsAre(262)) << type;
+  }
+}
+
 TEST(GgufVocabulary, TheFileDecidesAboutBosAndEos) {
   FakeGguf gguf = sentence_piece_gguf();
   gguf.values["tokenizer.ggml.add_bos_token"] = false;
