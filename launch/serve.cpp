@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "launch/rank.hpp"
+#include "runtime/model/printable.hpp"
 #include "runtime/router/http_server.hpp"
 
 namespace sluice::launch {
@@ -16,8 +17,9 @@ Status serve_http(runtime::Generator& generator, const LoadedModel& model,
                                 .context_tokens = model.context_tokens};
   auto server = SLUICE_TRY(
       runtime::HttpServer::start(model.config.router, generator, *model.tokenizer, info));
-  std::fprintf(stderr, "sluice: serving %s on http://%s:%d\n", info.name.c_str(),
-               model.config.router.host.c_str(), int{server->port()});
+  std::fprintf(stderr, "sluice: serving %s on http://%s:%d\n",
+               runtime::printable(info.name).c_str(), model.config.router.host.c_str(),
+               int{server->port()});
   stopping.wait(false);
   server->stop();
   return {};

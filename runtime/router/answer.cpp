@@ -4,8 +4,8 @@
 namespace sluice::runtime {
 
 Answer::Answer(std::unique_ptr<GenerateStream> stream, const Tokenizer& tokenizer,
-               std::vector<std::string> stops)
-    : stream_(std::move(stream)), decoder_(tokenizer), stop_text_(std::move(stops)) {}
+               std::vector<std::string> stops, bool continues)
+    : stream_(std::move(stream)), decoder_(tokenizer, continues), stop_text_(std::move(stops)) {}
 
 Result<AnswerPiece> Answer::next() {
   const GenerateEvent event = SLUICE_TRY(stream_->next());

@@ -19,8 +19,9 @@ struct AnswerPiece {
 // Pulled by one thread; dropping it cancels the request.
 class Answer {
  public:
+  // `continues`: as of StreamDecoder, for an answer that is appended to its prompt.
   Answer(std::unique_ptr<GenerateStream> stream, const Tokenizer& tokenizer,
-         std::vector<std::string> stops);
+         std::vector<std::string> stops, bool continues);
 
   // Blocks for one token. kCancelled after cancel(); other errors as the stream gives them.
   Result<AnswerPiece> next();

@@ -12,6 +12,7 @@
 
 #include "runtime/router/answer.hpp"
 #include "runtime/router/answer_json.hpp"
+#include "runtime/router/api_body.hpp"
 #include "runtime/router/api_request.hpp"
 #include "runtime/router/connection_server.hpp"
 #include "runtime/router/disconnect_watch.hpp"
@@ -26,6 +27,8 @@ using httplib::Response;
 constexpr std::size_t kBodyBytesMax = std::size_t{32} << 20;
 constexpr std::size_t kRequestIdBytesMax = 256;
 constexpr const char* kJson = "application/json";
+constexpr const char* kWrongEncoding =
+    "the request body may be compressed by gzip, deflate or br only";
 
 std::int64_t now_s() {
   const auto since = std::chrono::system_clock::now().time_since_epoch();
@@ -63,6 +66,11 @@ bool is_harmless(const std::string& text) {
   return !text.empty() && text.size() <= kRequestIdBytesMax;
 }
 
+bool is_known_encoding(const std::string& encoding) {
+  return encoding.empty() || encoding == "identity" || encoding == "gzip" ||
+         encoding == "deflate" || encoding == "br";
+}
+
 // A request at work. The members go in reverse: the watch ends before what it cancels.
 struct Work {
   AnswerHead head;
@@ -86,11 +94,12 @@ struct Work {
 class HttpServerImpl : public HttpServer {
  public:
   HttpServerImpl(Generator& generator, const Tokenizer& tokenizer, ModelInfo model,
-                 std::unique_ptr<DisconnectWatch> watch)
+                 std::unique_ptr<DisconnectWatch> watch, const HttpOptions& options)
       : generator_(generator),
         tokenizer_(tokenizer),
         model_(std::move(model)),
-        watch_(std::move(watch)) {}
+        watch_(std::move(watch)),
+        server_(options.connections_max, options.request_time_max) {}
   ~HttpServerImpl() override { stop(); }
 
   Status listen(const RouterConfig& config) {
@@ -142,6 +151,8 @@ class HttpServerImpl : public HttpServer {
     });
     server_.set_error_handler([](const Request&, Response& response) {
       if (!response.body.empty()) return;
+      // What comes next on the connection need not be a request.
+      ConnectionServer::close_after_response();
       const bool is_ours = response.status >= 500;
       answer_error(response, response.status,
                    is_ours ? make_error(ErrorCode::kInternal, "the server met an internal error")
@@ -151,6 +162,11 @@ class HttpServerImpl : public HttpServer {
       answer_error(response, make_error(ErrorCode::kInternal, "the server met an internal error"));
     });
     server_.set_post_routing_handler([](const Request& request, Response& response) {
+      if (ConnectionServer::closes_after_response()) {
+        response.headers.erase("Keep-Alive");
+        response.headers.erase("Connection");
+        response.set_header("Connection", "close");
+      }
       const std::string id = request.get_header_value("x-request-id");
       if (is_harmless(id)) response.set_header("x-request-id", id);
     });
@@ -175,6 +191,7 @@ class HttpServerImpl : public HttpServer {
       if (is_too_large) return refuse_body(response);
       if (!is_read) {
         ConnectionServer::close_after_response();
+        if (response.status == 415) return answer_error(response, 415, bad(kWrongEncoding));
         return answer_error(response, 400, bad("the request body ends too early"));
       }
       (this->*handler)(body, response);
@@ -210,13 +227,15 @@ class HttpServerImpl : public HttpServer {
     if (is_one_of({"/v1/models", "/health", "/version"})) allowed = "GET";
     const bool is_head = request.method == "HEAD" && allowed == std::string_view("GET");
     if (allowed == nullptr) {
-      answer_error(response,
-                   make_error(ErrorCode::kNotFound, "there is no endpoint " + request.path));
+      answer_error(response, make_error(ErrorCode::kNotFound,
+                                        "there is no endpoint " + shortened(request.path)));
     } else if (request.method != allowed && !is_head) {
       response.set_header("Allow", allowed);
       answer_error(response, 405, bad(request.path + " takes " + allowed + " only"));
     } else if (request.is_multipart_form_data()) {
       answer_error(response, 415, bad("the request body must be JSON, not a form"));
+    } else if (!is_known_encoding(request.get_header_value("Content-Encoding"))) {
+      answer_error(response, 415, bad(kWrongEncoding));
     } else {
       return false;
     }
@@ -248,8 +267,8 @@ class HttpServerImpl : public HttpServer {
     work->include_usage_always = parsed->include_usage_always;
     auto stream = generator_.submit(std::move(parsed->generate));
     if (!stream) return answer_error(response, stream.error());
-    work->answer =
-        std::make_unique<Answer>(std::move(*stream), tokenizer_, std::move(parsed->stops));
+    work->answer = std::make_unique<Answer>(std::move(*stream), tokenizer_,
+                                            std::move(parsed->stops), !is_chat);
     work->guard = watch_->watch(ConnectionServer::current_socket(), [raw = work.get()] {
       raw->is_hung_up = true;
       raw->answer->cancel();
@@ -329,10 +348,11 @@ class HttpServerImpl : public HttpServer {
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const RouterConfig& config,
                                                       Generator& generator,
-                                                      const Tokenizer& tokenizer, ModelInfo model) {
+                                                      const Tokenizer& tokenizer, ModelInfo model,
+                                                      HttpOptions options) {
   auto watch = SLUICE_TRY(DisconnectWatch::start());
-  auto server =
-      std::make_unique<HttpServerImpl>(generator, tokenizer, std::move(model), std::move(watch));
+  auto server = std::make_unique<HttpServerImpl>(generator, tokenizer, std::move(model),
+                                                 std::move(watch), options);
   SLUICE_TRY(server->listen(config));
   return std::unique_ptr<HttpServer>(std::move(server));
 }

@@ -2,6 +2,8 @@
 // The OpenAI-style HTTP front of a Generator: completions, chat, models, health, version, tokenize.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -9,9 +11,18 @@
 #include "runtime/config/config.hpp"
 #include "runtime/request/generate.hpp"
 #include "runtime/router/model_info.hpp"
+#include "runtime/router/open_requests.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 
 namespace sluice::runtime {
+
+struct HttpOptions {
+  // More than the requests that the router lets in, so that there is room to refuse one and to
+  // answer /health. Over it connections wait for one that is idle.
+  std::size_t connections_max = kOpenRequestsMax + 256;
+  // From a request's first byte to its last.
+  std::chrono::milliseconds request_time_max = std::chrono::seconds(60);
+};
 
 class HttpServer {
  public:
@@ -20,7 +31,8 @@ class HttpServer {
   // Listens and serves from threads of its own. Port 0 takes a free one. The generator and the
   // tokenizer must outlive the server. kUnavailable when the address cannot be listened on.
   static Result<std::unique_ptr<HttpServer>> start(const RouterConfig& config, Generator& generator,
-                                                   const Tokenizer& tokenizer, ModelInfo model);
+                                                   const Tokenizer& tokenizer, ModelInfo model,
+                                                   HttpOptions options = {});
 
   // Cancels the requests at work, answers them with an error, closes all connections.
   virtual void stop() = 0;

@@ -23,7 +23,7 @@ std::string StreamDecoder::push(TokenId token) {
 }
 
 std::string StreamDecoder::finish() {
-  is_first_ = true;
+  is_first_ = !continues_;
   return std::exchange(pending_, {});
 }
 

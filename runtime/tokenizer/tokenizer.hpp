@@ -53,16 +53,21 @@ class Tokenizer {
 // Turns a stream of tokens into a stream of whole UTF-8 characters: bytes of an unfinished
 // character are held back until it is complete (or the stream ends). What push() and finish() gave,
 // put together, is decode() of all the tokens. Each call does a bounded amount of work.
+//
+// `continues`: the stream goes on from a text, to which it is appended. Then it keeps the space
+// that some tokenizers drop at the start of a text.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool continues = false)
+      : tokenizer_(tokenizer), continues_(continues), is_first_(!continues) {}
   std::string push(TokenId token);
   std::string finish();  // the decoder is as new afterwards
 
  private:
   const Tokenizer& tokenizer_;
-  std::string pending_;   // at most 3 bytes: the beginning of a character
-  bool is_first_ = true;  // nothing written yet: a leading space may be dropped
+  const bool continues_;
+  std::string pending_;  // at most 3 bytes: the beginning of a character
+  bool is_first_;        // nothing written yet: a leading space may be dropped
 };
 
 }  // namespace sluice::runtime

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "tests/runtime/router/fake_core.hpp"
@@ -209,7 +210,37 @@ TEST_F(HttpServerTest, ErrorsOfTheProtocol) {
       "POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n"
       "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x--");
   EXPECT_EQ(form.response().status, 415);
+  const RawResponse packed = post("/v1/completions", "x", "Content-Encoding: zstd\r\n");
+  EXPECT_EQ(packed.status, 415);
+  EXPECT_THAT(packed.body, HasSubstr("gzip, deflate or br"));
   EXPECT_EQ(get("/health").status, 200);
+}
+
+// A client that is told keeps no connection for its next request.
+TEST_F(HttpServerTest, AnAnswerThatClosesSaysSo) {
+  for (const auto& closing : {get("/v2/completions"), get("/v1/completions"),
+                              post("/tokenize", "x", "Content-Encoding: zstd\r\n")}) {
+    EXPECT_THAT(closing.head, HasSubstr("Connection: close\r\n"));
+    EXPECT_THAT(closing.head, Not(HasSubstr("Keep-Alive")));
+  }
+  RawClient noise(server_->port());
+  noise.send("\x01 this is not HTTP\r\n\r\n");
+  EXPECT_THAT(noise.response().head, HasSubstr("Connection: close\r\n"));
+  EXPECT_FALSE(noise.read_until("more"));
+  EXPECT_THAT(post("/v1/completions", "{").head, Not(HasSubstr("Connection: close")));
+}
+
+TEST_F(HttpServerTest, MessagesQuoteLittle) {
+  std::string long_text;
+  for (int i = 0; i < 1000; ++i) long_text += "\xc2\xa2";
+  for (const std::string& body :
+       {"{\"prompt\": \"a\", \"a" + long_text + "\": 1}",
+        "{\"prompt\": \"a\", \"model\": \"" + long_text + "\"}", "[\"" + long_text}) {
+    const RawResponse refused = post("/v1/completions", body);
+    EXPECT_GE(refused.status, 400);
+    EXPECT_LT(refused.body.size(), 450U);
+    EXPECT_THAT(refused.body, Not(HasSubstr("\xef\xbf\xbd")));
+  }
 }
 
 // Refused without being read: by its announced length, or when it has become too long.
@@ -337,6 +368,76 @@ TEST_F(HttpServerTest, StopEndsWorkAndIdleConnections) {
   EXPECT_EQ(generator_.ledger.alive, 0);
   EXPECT_FALSE(RawClient(server_->port()).is_connected());
   server_->stop();
+}
+
+// Nobody waits for a client that sends its request byte by byte, or for one that stopped sending.
+TEST_F(HttpServerTest, StopEndsRequestsThatAreStillRead) {
+  RawClient head(server_->port());
+  head.send("POST /v1/completions HTTP/1.1\r\nHost: t\r\n");
+  RawClient body(server_->port());
+  body.send(
+      "POST /v1/completions HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n"
+      "Content-Length: 9\r\n\r\n{");
+  EXPECT_EQ(body.response().status, 100);  // so it is being read
+  std::atomic<bool> is_over = false;
+  std::thread trickle([&] {
+    while (!is_over) {
+      head.send("a");
+      body.send(" ");
+      std::this_thread::yield();
+    }
+  });
+  server_->stop();
+  is_over = true;
+  trickle.join();
+}
+
+class HttpLimitsTest : public ::testing::Test {
+ protected:
+  void start(const HttpOptions& options) {
+    auto started = HttpServer::start({.host = "127.0.0.1", .port = 0}, generator_, tokenizer_,
+                                     {"tiny", "chatml", 200}, options);
+    ASSERT_TRUE(started.has_value()) << started.error().message;
+    server_ = std::move(*started);
+  }
+
+  const FakeTokenizer tokenizer_;
+  FakeGenerator generator_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpLimitsTest, ARequestHasATimeToArrive) {
+  start({.request_time_max = std::chrono::milliseconds(1)});
+  RawClient head(server_->port());
+  head.send("POST /v1/completions HTTP/1.1\r\n");
+  EXPECT_FALSE(head.read_until("HTTP/1.1 200"));
+  start({.request_time_max = std::chrono::milliseconds(200)});
+  RawClient body(server_->port());
+  body.send("POST /v1/completions HTTP/1.1\r\nContent-Length: 9\r\n\r\n{");
+  const RawResponse late = body.response();
+  EXPECT_EQ(late.status, 400);
+  EXPECT_THAT(late.head, HasSubstr("Connection: close\r\n"));
+}
+
+TEST_F(HttpLimitsTest, AWaitingConnectionTakesThePlaceOfAnIdleOne) {
+  start({.connections_max = 2});
+  generator_.script = script_of("a");
+  RawClient streaming(server_->port());
+  streaming.post("/v1/completions", kStreamed);
+  ASSERT_TRUE(streaming.read_until("\"text\":\"a\""));
+  RawClient idle(server_->port());
+  idle.get("/health");
+  EXPECT_EQ(idle.response().status, 200);
+  for (int i = 0; i < 3; ++i) {
+    RawClient next(server_->port());
+    next.get("/health");
+    EXPECT_EQ(next.response().status, 200);
+  }
+  EXPECT_FALSE(idle.read_until("more"));  // closed
+}
+
+TEST_F(HttpLimitsTest, MoreConnectionsThanRequestsAreLetIn) {
+  EXPECT_GT(HttpOptions{}.connections_max, std::size_t{kOpenRequestsMax});
 }
 
 TEST_F(HttpServerTest, APortInUseIsAnError) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "runtime/tokenizer/tokenizer.hpp"
@@ -45,6 +46,32 @@ TEST(StreamDecoder, ASpaceMayBeTheWholeFirstToken) {
   StreamDecoder decoder(*tokenizer);
   EXPECT_EQ(decoder.push(264), "");
   EXPECT_EQ(decoder.push(262), " ab");
+}
+
+// A completion is appended to its prompt.
+TEST(StreamDecoder, ATextThatContinuesKeepsItsFirstSpace) {
+  const auto tokenizer = sentence_piece();
+  StreamDecoder decoder(*tokenizer, true);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(decoder.push(1), "");
+    EXPECT_EQ(decoder.push(262), " ab");
+    EXPECT_EQ(decoder.push(262), " ab");
+    EXPECT_EQ(decoder.finish(), "");
+  }
+}
+
+TEST(StreamDecoder, PromptAndContinuationAreTheWholeText) {
+  for (const auto& tokenizer : {byte_level(), sentence_piece()}) {
+    const std::string prompt = "ab";
+    const std::string whole = "ab abc  b";
+    const auto ids = tokenizer->encode(whole, {.add_special = false});
+    const auto before = tokenizer->encode(prompt, {.add_special = false});
+    ASSERT_TRUE(std::equal(before.begin(), before.end(), ids.begin()));
+    StreamDecoder decoder(*tokenizer, true);
+    std::string text = prompt;
+    for (std::size_t i = before.size(); i < ids.size(); ++i) text += decoder.push(ids[i]);
+    EXPECT_EQ(text + decoder.finish(), whole);
+  }
 }
 
 TEST(StreamDecoder, GivesWholeCharacters) {
