@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/model/llama.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "runtime/model/printable.hpp"
@@ -122,6 +123,17 @@ Result<ModelSpec> spec_from_gguf(const GgufFile& file, const std::string& source
   return spec;
 }
 
+// transformers' MistralConfig has a window of 4096 unless the file says otherwise; null says none.
+std::int64_t default_window(const ModelConfig& config) {
+  constexpr std::int64_t kMistral = 4096;
+  if (config.is_null("sliding_window")) return 0;
+  const auto classes = config.texts("architectures");
+  const auto named = std::find(classes.begin(), classes.end(), "MistralForCausalLM");
+  const auto type = config.text_or("model_type", "");
+  const bool is_mistral = named != classes.end() || (classes.empty() && type && *type == "mistral");
+  return is_mistral ? kMistral : 0;
+}
+
 Result<ModelSpec> spec_from_config(const ModelConfig& config) {
   ModelSpec spec;
   spec.architecture = "llama";
@@ -142,7 +154,7 @@ Result<ModelSpec> spec_from_config(const ModelConfig& config) {
         ErrorCode::kUnsupported,
         config.name() + ": the activation " + printable(activation) + " is not supported; silu is");
   }
-  const auto window = SLUICE_TRY(config.integer_or("sliding_window", 0));
+  const auto window = SLUICE_TRY(config.integer_or("sliding_window", default_window(config)));
   if (SLUICE_TRY(config.boolean_or("use_sliding_window", true))) {
     SLUICE_TRY(check_window(window, spec, config.name()));
   }

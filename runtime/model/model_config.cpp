@@ -43,6 +43,7 @@ Result<ModelConfig> ModelConfig::parse(Bytes text, std::string_view name) {
     }
     // What objects in arrays hold is never looked up.
     if (std::find(path.begin(), path.end(), kJsonElement) != path.end()) return {};
+    if (std::holds_alternative<JsonNull>(value)) config.nulls_.insert(joined(path));
     if (std::holds_alternative<JsonObject>(value) || std::holds_alternative<JsonNull>(value)) {
       return {};
     }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -27,6 +28,8 @@ class ModelConfig {
 
   // Keys of nested objects are joined by a dot: "rope_scaling.factor". A null is like no key.
   bool has(std::string_view key) const { return values_.find(key) != values_.end(); }
+  // Whether the key is there as a null: some defaults are for its absence alone.
+  bool is_null(std::string_view key) const { return nulls_.find(key) != nulls_.end(); }
   // Whether any key lies inside the object `key`.
   bool has_object(std::string_view key) const;
 
@@ -55,6 +58,7 @@ class ModelConfig {
 
   std::string name_;
   std::map<std::string, Value, std::less<>> values_;
+  std::set<std::string, std::less<>> nulls_;
 };
 
 }  // namespace sluice::runtime

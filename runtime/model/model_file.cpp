@@ -50,9 +50,20 @@ class OpenModel final : public ModelFile {
   std::uint64_t fingerprint_;
 };
 
+// One part has neither all the tensors nor (but the first) the model's settings.
+Status check_whole(const GgufFile& file, const std::string& name) {
+  if (file.find("split.count") == nullptr) return {};
+  const std::int64_t count = SLUICE_TRY(file.integer("split.count"));
+  if (count <= 1) return {};
+  return make_error(ErrorCode::kUnsupported,
+                    name + ": is one part of a model that is split into " + std::to_string(count) +
+                        " files; join them first (llama.cpp: llama-gguf-split --merge)");
+}
+
 Result<std::unique_ptr<ModelFile>> open_gguf(const std::filesystem::path& path) {
   const std::string name = path.string();
   auto file = SLUICE_TRY(GgufFile::open(path));
+  SLUICE_TRY(check_whole(*file, name));
   const auto* architecture = SLUICE_TRY(architecture_of_gguf(*file, name));
   ModelSpec spec = SLUICE_TRY(architecture->spec_from_gguf(*file, name));
   if (spec.name.empty()) spec.name = path.stem().string();

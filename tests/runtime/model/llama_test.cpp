@@ -85,6 +85,28 @@ TEST(Llama, ASlidingWindowBelowTheContextIsUnsupported) {
             ErrorCode::kUnsupported);
 }
 
+// By transformers' default, which holds where the key is missing.
+TEST(Llama, MistralHasASlidingWindowUnlessTheFileSaysOtherwise) {
+  const auto with = [](const std::string& name, const std::string& extra) {
+    return from_config(
+        R"({"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 4,
+            "intermediate_size": 8, "vocab_size": 5, )" +
+        name + extra + "}");
+  };
+  const std::string mistral = R"("architectures": ["MistralForCausalLM"], "model_type": "mistral")";
+  const std::string window = R"(, "sliding_window": )";
+  const std::string large = R"(, "max_position_embeddings": 8192)";
+  for (const auto& name : {mistral, std::string(R"("model_type": "mistral")")}) {
+    const auto missing = with(name, large);
+    ASSERT_FALSE(missing.has_value());
+    EXPECT_THAT(missing.error().message, HasSubstr("sliding window of 4096 tokens"));
+    EXPECT_TRUE(with(name, large + window + "null").has_value());
+    EXPECT_TRUE(with(name, large + window + "8192").has_value());
+    EXPECT_TRUE(with(name, R"(, "max_position_embeddings": 4096)").has_value());
+  }
+  EXPECT_TRUE(with(R"("architectures": ["LlamaForCausalLM"])", large).has_value());
+}
+
 TEST(Llama, WhatWouldChangeTheAnswersIsUnsupported) {
   EXPECT_THAT(with_extra(R"(, "hidden_act": "gelu")").error().message,
               HasSubstr("the activation 'gelu' is not supported"));

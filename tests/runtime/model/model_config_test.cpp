@@ -54,5 +54,15 @@ TEST(ModelConfig, BadFilesAreErrors) {
   EXPECT_THAT(ModelConfig::parse(as_bytes("{"), "c").error().message, HasSubstr("not valid JSON"));
 }
 
+TEST(ModelConfig, ANullIsToldFromAMissingKey) {
+  const std::string text = R"({"a": null, "b": 1, "c": {"d": null}})";
+  const auto config = ModelConfig::parse(as_bytes(text), "c.json").value();
+  EXPECT_TRUE(config.is_null("a"));
+  EXPECT_FALSE(config.has("a"));
+  EXPECT_TRUE(config.is_null("c.d"));
+  EXPECT_FALSE(config.is_null("b"));
+  EXPECT_FALSE(config.is_null("none"));
+}
+
 }  // namespace
 }  // namespace sluice::runtime

@@ -183,6 +183,15 @@ TEST(ModelFile, UnknownArchitecturesAreNamed) {
                "has no metadata key 'general.architecture'");
 }
 
+TEST(ModelFile, APartOfASplitGgufSaysSo) {
+  const TemporaryFolder folder;
+  const auto part = tests::GgufBuilder().u32("split.count", 3);
+  expect_error(folder.write("m-00002-of-00003.gguf", part.build()), ErrorCode::kUnsupported,
+               "is one part of a model that is split into 3 files; join them first");
+  EXPECT_NE(opened(folder.write("m.gguf", TinyLlama().gguf().u32("split.count", 1).build())),
+            nullptr);
+}
+
 TEST(ModelFile, ATypeThatIsNotReadIsNamedWhenNeeded) {
   TinyLlama tiny;
   tiny.hidden = 256;
