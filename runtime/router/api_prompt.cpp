@@ -7,8 +7,9 @@ namespace sluice::runtime {
 namespace {
 
 Result<std::vector<TokenId>> prompt_text(const std::string& text, const Tokenizer& tokenizer,
-                                         bool add_special) {
+                                         const ModelInfo& model, bool add_special) {
   if (text.empty()) return bad_request("\"prompt\" is empty");
+  SLUICE_TRY(check_prompt_bytes(text, tokenizer, model));
   return tokenizer.encode(text, {.add_special = add_special, .parse_special = true});
 }
 
@@ -72,8 +73,20 @@ Result<ChatMessage> read_message(const Json& item, const std::string& where) {
 
 }  // namespace
 
+Status check_prompt_bytes(const std::string& text, const Tokenizer& tokenizer,
+                          const ModelInfo& model) {
+  const auto piece_bytes = tokenizer.piece_bytes_max();
+  if (!piece_bytes || *piece_bytes < 1) return {};
+  const auto bytes = static_cast<std::int64_t>(text.size());
+  const std::int64_t tokens_min = bytes / *piece_bytes + (bytes % *piece_bytes != 0 ? 1 : 0);
+  if (tokens_min <= model.context_tokens) return {};
+  return bad_request("the prompt has " + std::to_string(bytes) + " bytes, which are at least " +
+                     std::to_string(tokens_min) + " tokens, but the context of \"" + model.name +
+                     "\" is " + std::to_string(model.context_tokens) + " tokens");
+}
+
 Result<std::vector<TokenId>> read_prompt(ApiBody& body, const Tokenizer& tokenizer,
-                                         bool add_special) {
+                                         const ModelInfo& model, bool add_special) {
   const Json* prompt = body.find("prompt");
   if (prompt == nullptr) return bad_request("\"prompt\" is missing");
   const auto is_nested = [&] {
@@ -89,7 +102,7 @@ Result<std::vector<TokenId>> read_prompt(ApiBody& body, const Tokenizer& tokeniz
     prompt = &prompt->front();
   }
   if (prompt->is_string()) {
-    return prompt_text(prompt->get_ref<const std::string&>(), tokenizer, add_special);
+    return prompt_text(prompt->get_ref<const std::string&>(), tokenizer, model, add_special);
   }
   if (prompt->is_array()) return prompt_ids(*prompt, tokenizer);
   return bad_request("\"prompt\" must be a string or a list of token ids");
@@ -111,6 +124,7 @@ Result<std::vector<TokenId>> read_messages(ApiBody& body, const Tokenizer& token
                       "the model \"" + model.name + "\" has no chat template; use /v1/completions");
   }
   const std::string text = SLUICE_TRY(render_chat(model.chat_template, messages, true));
+  SLUICE_TRY(check_prompt_bytes(text, tokenizer, model));
   return tokenizer.encode(text, {.add_special = false, .parse_special = true});
 }
 

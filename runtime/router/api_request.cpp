@@ -69,7 +69,6 @@ Status refuse_unsupported(ApiBody& body, bool is_chat) {
       {"frequency_penalty", {0}},
       {"repetition_penalty", {1}},
       {"min_p", {0}},
-      {"min_tokens", {0}},
       {"logit_bias", {Json::object()}},
       {"stop_token_ids", {Json::array()}},
       {"skip_special_tokens", {true}},
@@ -136,6 +135,22 @@ Status read_length(ApiBody& body, const ModelInfo& model, ApiRequest& request) {
   return {};
 }
 
+// Nothing but the end token and stop strings ends an answer early. Where neither may, the answer
+// has `tokens_max` tokens, and a minimum below that changes nothing. Benchmarks send it so.
+Status read_length_min(ApiBody& body, const ApiRequest& request) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  const auto least = SLUICE_TRY(body.integer("min_tokens", 0, most)).value_or(0);
+  if (least > request.generate.tokens_max) {
+    return bad_request("\"min_tokens\" is " + std::to_string(least) +
+                       ", but the answer may have at most " +
+                       std::to_string(request.generate.tokens_max) + " tokens");
+  }
+  if (least == 0 || (request.generate.ignore_end && request.stops.empty())) return {};
+  return make_error(ErrorCode::kUnsupported,
+                    "\"min_tokens\" is not supported, except as 0 or with \"ignore_eos\": true and "
+                    "no \"stop\"");
+}
+
 Result<ApiRequest> finish_request(ApiBody& body, const ModelInfo& model, std::uint64_t random_seed,
                                   ApiRequest request) {
   SLUICE_TRY(read_stream(body, request));
@@ -143,6 +158,7 @@ Result<ApiRequest> finish_request(ApiBody& body, const ModelInfo& model, std::ui
   SLUICE_TRY(read_stops(body, request.stops));
   SLUICE_TRY(read_sampling(body, random_seed, request.generate.sampling));
   request.generate.ignore_end = SLUICE_TRY(body.flag("ignore_eos", false));
+  SLUICE_TRY(read_length_min(body, request));
   SLUICE_TRY(refuse_unsupported(body, request.is_chat));
   SLUICE_TRY(body.end());
   return request;
@@ -156,7 +172,7 @@ Result<ApiRequest> parse_completion_request(const std::string& body, const Token
   SLUICE_TRY(read_model(object, model));
   ApiRequest request;
   const bool add_special = SLUICE_TRY(object.flag("add_special_tokens", true));
-  request.generate.prompt = SLUICE_TRY(read_prompt(object, tokenizer, add_special));
+  request.generate.prompt = SLUICE_TRY(read_prompt(object, tokenizer, model, add_special));
   return finish_request(object, model, random_seed, std::move(request));
 }
 
@@ -175,13 +191,16 @@ Result<std::vector<TokenId>> parse_tokenize_request(const std::string& body,
                                                     const ModelInfo& model) {
   ApiBody object = SLUICE_TRY(ApiBody::parse(body));
   SLUICE_TRY(read_model(object, model));
+  // Tokens are counted to learn whether a text fits, so one that does not is no error.
+  ModelInfo any_length = model;
+  any_length.context_tokens = std::numeric_limits<std::int64_t>::max();
   std::vector<TokenId> ids;
   if (object.find("messages") != nullptr) {
     SLUICE_TRY(object.only("prompt", {}));
-    ids = SLUICE_TRY(read_messages(object, tokenizer, model));
+    ids = SLUICE_TRY(read_messages(object, tokenizer, any_length));
   } else {
     const bool add_special = SLUICE_TRY(object.flag("add_special_tokens", true));
-    ids = SLUICE_TRY(read_prompt(object, tokenizer, add_special));
+    ids = SLUICE_TRY(read_prompt(object, tokenizer, any_length, add_special));
   }
   SLUICE_TRY(object.end());
   return ids;

@@ -192,7 +192,8 @@ class HttpServerImpl : public HttpServer {
       if (!is_read) {
         ConnectionServer::close_after_response();
         if (response.status == 415) return answer_error(response, 415, bad(kWrongEncoding));
-        return answer_error(response, 400, bad("the request body ends too early"));
+        return answer_error(response, 400,
+                            bad("the request body ends too early or comes too slowly"));
       }
       (this->*handler)(body, response);
     });

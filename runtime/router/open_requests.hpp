@@ -7,6 +7,7 @@
 
 namespace sluice::runtime {
 
+// Beyond this the queue only makes everybody late: the caller shall come back.
 inline constexpr std::int64_t kOpenRequestsMax = 1024;
 
 }  // namespace sluice::runtime

@@ -3,13 +3,11 @@
 
 #include <algorithm>
 
+#include "runtime/router/open_requests.hpp"
 #include "runtime/transfer/clock.hpp"
 
 namespace sluice::runtime {
 namespace {
-
-// Beyond this the queue only makes everybody late: the caller shall come back.
-constexpr std::int64_t kOpenRequestsMax = 1024;
 
 // Workers finish the chunk or step they are in before they say goodbye.
 constexpr std::int64_t kGoodbyeTimeoutUs = 10'000'000;

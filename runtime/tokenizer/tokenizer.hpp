@@ -42,6 +42,11 @@ class Tokenizer {
   // The bytes of the tokens; control tokens are left out unless `with_special`.
   virtual std::string decode(std::span<const TokenId> tokens, bool with_special = false) const = 0;
 
+  // No token of encode() stands for more bytes of its text than this, so that a text too long for a
+  // context is known as such at once. Nothing where there is no such bound: the vocabulary may drop
+  // or fuse what it does not know, or shorten the text by normalizing it.
+  virtual std::optional<std::int64_t> piece_bytes_max() const = 0;
+
   virtual std::int64_t vocab_size() const = 0;
   virtual std::optional<TokenId> bos() const = 0;
   virtual std::span<const TokenId> end_of_text() const = 0;  // every id that ends an answer

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 
+#include "runtime/tokenizer/byte_alphabet.hpp"
+#include "runtime/tokenizer/normalizer.hpp"
+
 namespace sluice::runtime {
 namespace {
 
@@ -18,7 +21,49 @@ int hex_digit(char c) {
   return -1;
 }
 
+// A step that never makes a text shorter.
+bool is_lengthening(const NormalizeStep& step) {
+  return step.kind == NormalizeStep::Kind::kPrepend ||
+         (step.kind == NormalizeStep::Kind::kReplace && step.content.size() >= step.pattern.size());
+}
+
+bool is_removing(const SplitStep& step) { return step.behavior == SplitStep::Behavior::kRemoved; }
+
+bool takes_space(const AddedToken& token) { return token.lstrip || token.rstrip; }
+
+// The byte that a piece stands for when nothing better does.
+std::optional<std::uint8_t> byte_of_piece(const TokenizerData& data, const std::string& piece) {
+  if (!data.byte_level) return data.byte_fallback ? byte_of_fallback_piece(piece) : std::nullopt;
+  const auto bytes = bytes_from_alphabet(piece);
+  if (!bytes || bytes->size() != 1) return std::nullopt;
+  return static_cast<std::uint8_t>(bytes->front());
+}
+
 }  // namespace
+
+// The text is never shortened before it is cut into pieces, and every byte has a piece: then the
+// pieces, put together, are at least as long as the text. They are measured as they are written in
+// the vocabulary, where a space is no shorter than in the text.
+std::optional<std::int64_t> piece_bytes_max(const TokenizerData& data) {
+  const bool keeps_text =
+      std::all_of(data.normalizer.begin(), data.normalizer.end(), is_lengthening) &&
+      std::none_of(data.splits.begin(), data.splits.end(), is_removing) &&
+      std::none_of(data.added_tokens.begin(), data.added_tokens.end(), takes_space);
+  if (!keeps_text) return std::nullopt;
+  std::array<bool, 256> has_byte{};
+  std::size_t most = 0;
+  for (const auto& piece : data.pieces) {
+    if (const auto byte = byte_of_piece(data, piece)) has_byte[*byte] = true;
+    most = std::max(most, piece.size());
+  }
+  for (const auto& token : data.added_tokens) {
+    const std::size_t normalized =
+        token.normalized ? normalize(data.normalizer, token.content).size() : 0;
+    most = std::max({most, token.content.size(), normalized});
+  }
+  const bool is_complete = std::find(has_byte.begin(), has_byte.end(), false) == has_byte.end();
+  return is_complete ? std::optional(static_cast<std::int64_t>(most)) : std::nullopt;
+}
 
 Status check_tokenizer_data(const TokenizerData& data) {
   const auto size = static_cast<std::int64_t>(data.pieces.size());

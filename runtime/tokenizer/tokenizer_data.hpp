@@ -106,6 +106,9 @@ void add_end_of_text(TokenizerData& data, TokenId id);
 // The piece "<0xNN>" that stands for a byte: its byte, or nothing.
 std::optional<std::uint8_t> byte_of_fallback_piece(std::string_view piece);
 
+// As of Tokenizer::piece_bytes_max().
+std::optional<std::int64_t> piece_bytes_max(const TokenizerData& data);
+
 // kUnsupported when a pattern of `data` does not compile.
 Result<std::unique_ptr<Tokenizer>> make_tokenizer(TokenizerData data);
 

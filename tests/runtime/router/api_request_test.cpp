@@ -184,6 +184,57 @@ TEST(CompletionRequest, BadBodies) {
       });
 }
 
+TEST(CompletionRequest, WhatCannotFitIsRefusedBeforeItIsTokenized) {
+  FakeTokenizer tokenizer;
+  tokenizer.bytes_max = 10;
+  const auto with = [&](std::size_t bytes) {
+    return parse_completion_request("{\"prompt\": \"" + std::string(bytes, 'a') + "\"}", tokenizer,
+                                    kModel, 1);
+  };
+  const auto refused = with(2001);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, kInvalid);
+  EXPECT_EQ(refused.error().message,
+            "the prompt has 2001 bytes, which are at least 201 tokens, but the context of \"tiny\" "
+            "is 200 tokens");
+  EXPECT_FALSE(parse_chat_request(R"({"messages": [{"role": "user", "content": ")" +
+                                      std::string(2001, 'a') + "\"}]}",
+                                  tokenizer, kModel, 1)
+                   .has_value());
+  EXPECT_EQ(tokenizer.encoded, 0);
+  EXPECT_FALSE(with(2000).has_value());  // but it is tokenized
+  EXPECT_EQ(tokenizer.encoded, 1);
+  tokenizer.bytes_max.reset();
+  EXPECT_FALSE(with(2001).has_value());
+  EXPECT_EQ(tokenizer.encoded, 2);
+  const auto counted =
+      parse_tokenize_request("{\"prompt\": \"" + std::string(2001, 'a') + "\"}", tokenizer, kModel);
+  EXPECT_EQ(counted.value().size(), 2002U);
+}
+
+TEST(CompletionRequest, AMinimumLengthIsTakenWhereItChangesNothing) {
+  for (const char* rest :
+       {R"("min_tokens": 0})", R"("min_tokens": null})", R"("min_tokens": 0, "stop": "x"})",
+        R"("min_tokens": 9, "max_tokens": 9, "ignore_eos": true})",
+        R"("min_tokens": 3, "max_tokens": 9, "ignore_eos": true, "stop": []})"}) {
+    EXPECT_TRUE(completion(std::string(R"({"prompt": "a", )") + rest).has_value()) << rest;
+  }
+  expect_errors(
+      completion,
+      {
+          {R"({"prompt": "a", "min_tokens": 3})", kUnsupported,
+           "\"min_tokens\" is not supported, except as 0 or with \"ignore_eos\": true and no "
+           "\"stop\""},
+          {R"({"prompt": "a", "min_tokens": 3, "ignore_eos": true, "stop": "x"})", kUnsupported,
+           "\"min_tokens\" is not supported, except as 0 or with \"ignore_eos\": true and no "
+           "\"stop\""},
+          {R"({"prompt": "a", "min_tokens": 9, "max_tokens": 8, "ignore_eos": true})", kInvalid,
+           "\"min_tokens\" is 9, but the answer may have at most 8 tokens"},
+          {R"({"prompt": "a", "min_tokens": -1})", kInvalid,
+           "\"min_tokens\" must be from 0 to 2147483647"},
+      });
+}
+
 TEST(CompletionRequest, BrokenJsonSaysWhere) {
   for (const char* body : {"", "{", "{\"prompt\": }", "{\"prompt\": \"\\ud800\"}", "{} {}"}) {
     const Result<ApiRequest> request = completion(body);

@@ -2,6 +2,7 @@
 // A tokenizer whose tokens are bytes, and a generator that plays a script: for tests of the front.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -16,11 +17,14 @@ class FakeTokenizer : public Tokenizer {
  public:
   // As SentencePiece vocabularies do: a text loses its first space.
   bool strips_left = false;
+  std::optional<std::int64_t> bytes_max;
+  mutable std::atomic<int> encoded = 0;  // calls of encode()
 
   static constexpr TokenId kEnd = 256;
   static constexpr TokenId kBegin = 257;
 
   std::vector<TokenId> encode(std::string_view text, EncodeOptions options) const override {
+    ++encoded;
     std::vector<TokenId> ids;
     if (options.add_special) ids.push_back(kBegin);
     for (const char byte : text) ids.push_back(static_cast<unsigned char>(byte));
@@ -34,6 +38,7 @@ class FakeTokenizer : public Tokenizer {
     if (strips_left && text.starts_with(' ')) text.erase(0, 1);
     return text;
   }
+  std::optional<std::int64_t> piece_bytes_max() const override { return bytes_max; }
   std::int64_t vocab_size() const override { return 258; }
   std::optional<TokenId> bos() const override { return kBegin; }
   std::span<const TokenId> end_of_text() const override { return end_; }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/tokenizer/byte_alphabet.hpp"
+
 namespace sluice::runtime {
 namespace {
 
@@ -11,6 +13,51 @@ TokenizerData three_pieces() {
   data.pieces = {"a", "b", "ab"};
   data.merges = {{0, 1, 2, 0}};
   return data;
+}
+
+// 0-255 the bytes in their alphabet.
+TokenizerData every_byte() {
+  TokenizerData data;
+  data.byte_level = true;
+  for (int byte = 0; byte < 256; ++byte) {
+    data.pieces.push_back(alphabet_character(static_cast<std::uint8_t>(byte)));
+  }
+  return data;
+}
+
+TEST(TokenizerData, NoTokenStandsForMoreThanTheLongestPiece) {
+  TokenizerData data = every_byte();
+  EXPECT_EQ(piece_bytes_max(data), 2);
+  data.pieces.emplace_back("abcdef");
+  EXPECT_EQ(piece_bytes_max(data), 6);
+  data.added_tokens = {{.id = 256, .content = "<|longer|>"}};
+  EXPECT_EQ(piece_bytes_max(data), 10);
+  data.normalizer = {{.kind = NormalizeStep::Kind::kReplace, .pattern = " ", .content = "\u2581"}};
+  EXPECT_EQ(piece_bytes_max(data), 10);
+  data.added_tokens[0] = {.id = 256, .content = "a b c d e", .normalized = true};
+  EXPECT_EQ(piece_bytes_max(data), 17);
+}
+
+TEST(TokenizerData, NoBoundWhereTextMayBeLost) {
+  const auto bound = [](auto change) {
+    TokenizerData data = every_byte();
+    change(data);
+    return piece_bytes_max(data);
+  };
+  using Kind = NormalizeStep::Kind;
+  EXPECT_TRUE(bound([](TokenizerData&) {}).has_value());
+  EXPECT_FALSE(bound([](TokenizerData& data) { data.pieces.pop_back(); }));
+  EXPECT_FALSE(bound([](TokenizerData& data) { data.byte_level = false; }));
+  EXPECT_FALSE(bound([](TokenizerData& data) { data.normalizer = {{.kind = Kind::kNfkc}}; }));
+  EXPECT_FALSE(bound([](TokenizerData& data) {
+    data.normalizer = {{.kind = Kind::kReplace, .pattern = "ab", .content = "a"}};
+  }));
+  EXPECT_FALSE(bound([](TokenizerData& data) {
+    data.splits = {{.pattern = " ", .behavior = SplitStep::Behavior::kRemoved}};
+  }));
+  EXPECT_FALSE(bound([](TokenizerData& data) {
+    data.added_tokens = {{.id = 0, .content = "<x>", .rstrip = true}};
+  }));
 }
 
 TEST(TokenizerData, AcceptsIdsOfTheVocabulary) {

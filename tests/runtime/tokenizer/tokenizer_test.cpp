@@ -35,6 +35,20 @@ std::string random_bytes(std::mt19937& random) {
   return text;
 }
 
+TEST(Tokenizer, NoTokenStandsForMoreBytesThanTheBound) {
+  std::mt19937 random(11);
+  for (const auto& tokenizer : {byte_level(), sentence_piece()}) {
+    const auto most = static_cast<std::size_t>(tokenizer->piece_bytes_max().value());
+    EXPECT_LT(most, 20U);
+    for (int round = 0; round < 500; ++round) {
+      const std::string text = random_bytes(random);
+      for (const auto& options : {kPlain, EncodeOptions{.add_special = false}}) {
+        ASSERT_LE(text.size(), tokenizer->encode(text, options).size() * most);
+      }
+    }
+  }
+}
+
 TEST(Tokenizer, EncodesByteLevel) {
   const auto tokenizer = byte_level();
   EXPECT_EQ(tokenizer->encode("hello hello"), (Ids{259, 260}));
