@@ -4,6 +4,7 @@
 
 SLUICE_HOME="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 SLUICE_CACHE="${SLUICE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/sluice}"
+[[ $SLUICE_CACHE == /* ]] || SLUICE_CACHE=$PWD/$SLUICE_CACHE
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <system_error>
 
 namespace sluice::runtime {
 namespace {
@@ -32,7 +33,12 @@ DecodeTeam::DecodeTeam(int threads)
     : size_(std::max(1, threads)), spins_(size_ > usable_cores() ? 0 : kSpins) {
   threads_.reserve(static_cast<std::size_t>(size_ - 1));
   for (int member = 1; member < size_; ++member) {
-    threads_.emplace_back([this, member] { work(member); });
+    try {
+      threads_.emplace_back([this, member] { work(member); });
+    } catch (const std::system_error&) {
+      size_ = member;  // the host gives no more threads: fewer do the same work
+      break;
+    }
   }
 }
 
@@ -58,7 +64,8 @@ void DecodeTeam::barrier() {
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < size_) return await(phase_, phase);
   arrived_.store(0, std::memory_order_relaxed);
   next_item_.store(0, std::memory_order_relaxed);
-  phase_.store(phase + 1, std::memory_order_release);
+  // Not only a release: notify_all() reads the number of waiters, and that must not move before it.
+  phase_.store(phase + 1, std::memory_order_seq_cst);
   phase_.notify_all();
 }
 

@@ -77,6 +77,10 @@ class TorchPrefill final : public PrefillEngine {
       return invalid("the KV pool was made for a model of another shape");
     }
     if (tokens.empty()) return invalid("there are no tokens to compute");
+    if (sequence.tokens < 0) return invalid("a sequence has a negative number of tokens");
+    for (const KvBlockId block : sequence.blocks) {
+      if (block < 0 || block >= pool.blocks()) return invalid("a KV block is not of the pool");
+    }
     const auto end = sequence.tokens + static_cast<std::int64_t>(tokens.size());
     if (end > spec.context_max) {
       return invalid("a sequence of " + std::to_string(end) +

@@ -11,12 +11,14 @@
 #include <cstddef>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
 #include "kernels/elementwise/convert.hpp"
 #include "kernels/elementwise/kv_pages.hpp"
 #include "kernels/elementwise/softmax.hpp"
+#include "runtime/engine/team_failure.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -73,17 +75,22 @@ class Attention {
     pack();
     const std::int64_t tiles = (chunk_.tokens + tile_tokens_ - 1) / tile_tokens_;
     const std::int64_t jobs = tiles * chunk_.pages.kv_heads;
+    TeamFailure failure;
 #pragma omp parallel if (jobs > 1)
     {
-      Tile<Element> tile(tile_tokens_ * group_, head_dim_);
+      std::unique_ptr<Tile<Element>> tile;
+      failure.guard(
+          [&] { tile = std::make_unique<Tile<Element>>(tile_tokens_ * group_, head_dim_); });
       // The longest rows first, so that the threads end together.
 #pragma omp for schedule(dynamic)
       for (std::int64_t job = 0; job < jobs; ++job) {
+        if (!tile || failure.is_set()) continue;
         const std::int64_t index = tiles - 1 - job / chunk_.pages.kv_heads;
-        attend(tile, job % chunk_.pages.kv_heads, index * tile_tokens_);
+        failure.guard([&] { attend(*tile, job % chunk_.pages.kv_heads, index * tile_tokens_); });
       }
-      blas::brgemm_release(kIsVnni);
+      failure.guard([] { blas::brgemm_release(kIsVnni); });
     }
+    failure.rethrow();
   }
 
  private:

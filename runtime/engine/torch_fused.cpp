@@ -46,7 +46,8 @@ class FusedForward final : public TorchForward {
 
   void run(const ForwardChunk& chunk) override {
     const auto tokens = static_cast<std::int64_t>(chunk.tokens.size());
-    const bool wants_all = static_cast<std::int64_t>(chunk.logits.size()) == tokens * spec_.vocab;
+    const bool wants_all =
+        tokens > 1 && static_cast<std::int64_t>(chunk.logits.size()) == tokens * spec_.vocab;
     const auto plain = at::TensorOptions().dtype(at::kFloat);
     const auto computed = at::TensorOptions().dtype(torch_type(weights_.compute));
     at::Tensor x = at::empty({tokens, spec_.hidden}, plain);

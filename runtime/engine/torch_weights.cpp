@@ -16,6 +16,8 @@
 
 #include "kernels/elementwise/convert.hpp"
 #include "kernels/linear/dequantize.hpp"
+#include "runtime/engine/team_failure.hpp"
+#include "runtime/engine/torch_attention.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -43,17 +45,21 @@ void convert_weight(const TensorView& view, at::Tensor& to, std::int64_t first_r
   const DType dtype = to.scalar_type() == at::kFloat ? DType::kF32 : DType::kBF16;
   auto* base = static_cast<std::byte*>(to.data_ptr());
   const auto row_bytes = static_cast<std::int64_t>(dtype_block_bytes(dtype)) * columns;
+  TeamFailure failure;
 #pragma omp parallel
   {
-    std::vector<float> piece(static_cast<std::size_t>(kPieceRows * columns));
+    std::vector<float> piece;
+    failure.guard([&] { piece.resize(static_cast<std::size_t>(kPieceRows * columns)); });
 #pragma omp for schedule(static)
     for (std::int64_t row = 0; row < rows; row += kPieceRows) {
+      if (failure.is_set()) continue;
       const std::int64_t count = std::min(kPieceRows, rows - row);
       dequantize(view, row, count, piece.data());
       kernels::convert_rows(count, columns, {piece.data(), DType::kF32, columns},
                             {base + (first_row + row) * row_bytes, dtype, columns});
     }
   }
+  failure.rethrow();
 }
 
 class Loader {
@@ -144,6 +150,8 @@ TorchLinear::TorchLinear(at::Tensor weight, at::Tensor bias, std::int64_t tokens
       !at::globalContext().userEnabledMkldnn() || !at::globalContext().hasMKLDNN()) {
     return;
   }
+  // oneDNN refuses to pack BF16 for a CPU that computes it in no way of its own.
+  if (weight_.scalar_type() == at::kBFloat16 && !has_bf16_attention()) return;
   weight_ = reorder->typed<ReorderWeight>().call(weight_, c10::SymInt(tokens));
   is_packed_ = true;
 }
@@ -196,7 +204,8 @@ ComputeType resolve_compute(const EngineOptions& options) {
     const auto found = capabilities.find(name);
     return found != capabilities.end() && found->second.isBool() && found->second.toBool();
   };
-  const bool is_fast = has("avx512_bf16") || has("amx_bf16");
+  // The second question also sees limits put on oneDNN.
+  const bool is_fast = (has("avx512_bf16") || has("amx_bf16")) && has_bf16_attention();
   return is_fast ? ComputeType::kBF16 : ComputeType::kF32;
 }
 

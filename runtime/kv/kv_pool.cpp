@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <limits>
-#include <optional>
 #include <string>
+
+#include "runtime/kv/host_memory.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -19,19 +19,6 @@ std::string gibibytes(double bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f GiB", bytes / (1024.0 * 1024.0 * 1024.0));
   return text;
-}
-
-// What the kernel thinks can be had without swapping; empty where it does not say.
-std::optional<double> available_bytes() {
-  std::ifstream file("/proc/meminfo");
-  std::string key;
-  double kibibytes = 0;
-  std::string unit;
-  while (file >> key >> kibibytes) {
-    if (key == "MemAvailable:") return kibibytes * 1024.0;
-    std::getline(file, unit);
-  }
-  return std::nullopt;
 }
 
 // Every page gets its memory now, so that a later write cannot fail. MADV_POPULATE_WRITE (Linux
@@ -82,8 +69,8 @@ Result<std::unique_ptr<KvPool>> KvPool::create(const KvShape& shape, std::int64_
                         static_cast<double>(kKvBlockTokens) * 2.0 *
                         static_cast<double>(dtype_block_bytes(shape.dtype));
   if (wanted > 0x1p62) return no_memory(wanted, "no machine has that much");
-  if (const auto available = available_bytes(); available && wanted > *available) {
-    return no_memory(wanted, "only " + gibibytes(*available) + " are available");
+  if (const auto available = static_cast<double>(available_memory_bytes()); wanted > available) {
+    return no_memory(wanted, "only " + gibibytes(available) + " are available");
   }
   const std::size_t bytes = shape.bytes_per_token() * static_cast<std::size_t>(kKvBlockTokens) *
                             static_cast<std::size_t>(blocks);

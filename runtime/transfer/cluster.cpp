@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "comm/registry.hpp"
-#include "runtime/transfer/host_memory.hpp"
+#include "runtime/kv/host_memory.hpp"
 
 namespace sluice::runtime {
 namespace {
