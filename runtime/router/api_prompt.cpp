@@ -75,14 +75,12 @@ Result<ChatMessage> read_message(const Json& item, const std::string& where) {
 
 Status check_prompt_bytes(const std::string& text, const Tokenizer& tokenizer,
                           const ModelInfo& model) {
-  const auto piece_bytes = tokenizer.piece_bytes_max();
-  if (!piece_bytes || *piece_bytes < 1) return {};
-  const auto bytes = static_cast<std::int64_t>(text.size());
-  const std::int64_t tokens_min = bytes / *piece_bytes + (bytes % *piece_bytes != 0 ? 1 : 0);
+  const std::int64_t tokens_min = tokenizer.tokens_min(text);
   if (tokens_min <= model.context_tokens) return {};
-  return bad_request("the prompt has " + std::to_string(bytes) + " bytes, which are at least " +
-                     std::to_string(tokens_min) + " tokens, but the context of \"" + model.name +
-                     "\" is " + std::to_string(model.context_tokens) + " tokens");
+  return bad_request("the prompt has " + std::to_string(text.size()) +
+                     " bytes, which are at least " + std::to_string(tokens_min) +
+                     " tokens, but the context of \"" + model.name + "\" is " +
+                     std::to_string(model.context_tokens) + " tokens");
 }
 
 Result<std::vector<TokenId>> read_prompt(ApiBody& body, const Tokenizer& tokenizer,

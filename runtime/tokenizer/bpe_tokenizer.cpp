@@ -51,7 +51,7 @@ class BpeTokenizer final : public Tokenizer {
         raw_tokens_(select_tokens(*data_, false)),
         normalized_tokens_(select_tokens(*data_, true)),
         model_(*data_),
-        piece_bytes_max_(runtime::piece_bytes_max(*data_)),
+        bound_(text_bound(*data_)),
         is_special_(data_->pieces.size(), false) {
     for (const auto& piece : data_->pieces) decoded_.push_back(decoded_piece(data_->decode, piece));
     for (const auto& token : data_->added_tokens) {
@@ -64,7 +64,7 @@ class BpeTokenizer final : public Tokenizer {
 
   std::vector<TokenId> encode(std::string_view text, EncodeOptions options) const override;
   std::string decode(std::span<const TokenId> tokens, bool with_special) const override;
-  std::optional<std::int64_t> piece_bytes_max() const override { return piece_bytes_max_; }
+  std::int64_t tokens_min(std::string_view text) const override { return bound_.tokens_min(text); }
   std::int64_t vocab_size() const override {
     return static_cast<std::int64_t>(data_->pieces.size());
   }
@@ -80,7 +80,7 @@ class BpeTokenizer final : public Tokenizer {
   AddedTokenMatcher raw_tokens_;
   AddedTokenMatcher normalized_tokens_;
   BpeModel model_;
-  const std::optional<std::int64_t> piece_bytes_max_;
+  const TextBound bound_;
   std::vector<bool> is_special_;
   std::vector<std::string> decoded_;  // by id
 };

@@ -42,10 +42,10 @@ class Tokenizer {
   // The bytes of the tokens; control tokens are left out unless `with_special`.
   virtual std::string decode(std::span<const TokenId> tokens, bool with_special = false) const = 0;
 
-  // No token of encode() stands for more bytes of its text than this, so that a text too long for a
-  // context is known as such at once. Nothing where there is no such bound: the vocabulary may drop
-  // or fuse what it does not know, or shorten the text by normalizing it.
-  virtual std::optional<std::int64_t> piece_bytes_max() const = 0;
+  // encode() gives no fewer tokens than this: a text too long for a context is known as such at
+  // once. 0 where nothing can be said: the vocabulary may drop or fuse what it does not know, or
+  // shorten the text by normalizing it. One pass over the bytes.
+  virtual std::int64_t tokens_min(std::string_view text) const = 0;
 
   virtual std::int64_t vocab_size() const = 0;
   virtual std::optional<TokenId> bos() const = 0;

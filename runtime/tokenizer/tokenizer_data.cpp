@@ -41,28 +41,39 @@ std::optional<std::uint8_t> byte_of_piece(const TokenizerData& data, const std::
 
 }  // namespace
 
-// The text is never shortened before it is cut into pieces, and every byte has a piece: then the
-// pieces, put together, are at least as long as the text. They are measured as they are written in
-// the vocabulary, where a space is no shorter than in the text.
-std::optional<std::int64_t> piece_bytes_max(const TokenizerData& data) {
+// The text is never shortened before it is cut into pieces: then the pieces, put together, are at
+// least as long as its bytes that have a piece. They are measured as they are written in the
+// vocabulary, where a space is no shorter than in the text. A missing byte is harmless only where
+// bytes are the symbols and the text is as it came.
+TextBound text_bound(const TokenizerData& data) {
   const bool keeps_text =
       std::all_of(data.normalizer.begin(), data.normalizer.end(), is_lengthening) &&
       std::none_of(data.splits.begin(), data.splits.end(), is_removing) &&
       std::none_of(data.added_tokens.begin(), data.added_tokens.end(), takes_space);
-  if (!keeps_text) return std::nullopt;
-  std::array<bool, 256> has_byte{};
-  std::size_t most = 0;
+  if (!keeps_text) return {};
+  TextBound bound;
   for (const auto& piece : data.pieces) {
-    if (const auto byte = byte_of_piece(data, piece)) has_byte[*byte] = true;
-    most = std::max(most, piece.size());
+    if (const auto byte = byte_of_piece(data, piece)) bound.is_kept[*byte] = true;
+    bound.piece_bytes_max = std::max(bound.piece_bytes_max, piece.size());
   }
   for (const auto& token : data.added_tokens) {
     const std::size_t normalized =
         token.normalized ? normalize(data.normalizer, token.content).size() : 0;
-    most = std::max({most, token.content.size(), normalized});
+    bound.piece_bytes_max = std::max({bound.piece_bytes_max, token.content.size(), normalized});
   }
-  const bool is_complete = std::find(has_byte.begin(), has_byte.end(), false) == has_byte.end();
-  return is_complete ? std::optional(static_cast<std::int64_t>(most)) : std::nullopt;
+  const bool is_plain = data.byte_level && data.normalizer.empty() && !data.space_marker;
+  const auto end = bound.is_kept.end();
+  if (!is_plain && std::find(bound.is_kept.begin(), end, false) != end) return {};
+  return bound;
+}
+
+std::int64_t TextBound::tokens_min(std::string_view text) const {
+  if (piece_bytes_max == 0) return 0;
+  const auto kept =
+      static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [&](char byte) {
+        return is_kept[static_cast<std::uint8_t>(byte)];
+      }));
+  return static_cast<std::int64_t>(kept / piece_bytes_max + (kept % piece_bytes_max != 0 ? 1 : 0));
 }
 
 Status check_tokenizer_data(const TokenizerData& data) {

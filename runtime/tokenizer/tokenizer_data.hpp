@@ -2,6 +2,8 @@
 // What a tokenizer is made of, whichever file it came from.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -106,8 +108,15 @@ void add_end_of_text(TokenizerData& data, TokenId id);
 // The piece "<0xNN>" that stands for a byte: its byte, or nothing.
 std::optional<std::uint8_t> byte_of_fallback_piece(std::string_view piece);
 
-// As of Tokenizer::piece_bytes_max().
-std::optional<std::int64_t> piece_bytes_max(const TokenizerData& data);
+// How few tokens a text can become: each stands for at most `piece_bytes_max` of its bytes, not
+// counting those that the vocabulary may drop.
+struct TextBound {
+  std::size_t piece_bytes_max = 0;  // 0: nothing can be said
+  std::array<bool, 256> is_kept{};
+
+  std::int64_t tokens_min(std::string_view text) const;
+};
+TextBound text_bound(const TokenizerData& data);
 
 // kUnsupported when a pattern of `data` does not compile.
 Result<std::unique_ptr<Tokenizer>> make_tokenizer(TokenizerData data);

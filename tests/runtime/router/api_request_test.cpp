@@ -204,7 +204,7 @@ TEST(CompletionRequest, WhatCannotFitIsRefusedBeforeItIsTokenized) {
   EXPECT_EQ(tokenizer.encoded, 0);
   EXPECT_FALSE(with(2000).has_value());  // but it is tokenized
   EXPECT_EQ(tokenizer.encoded, 1);
-  tokenizer.bytes_max.reset();
+  tokenizer.bytes_max = 0;
   EXPECT_FALSE(with(2001).has_value());
   EXPECT_EQ(tokenizer.encoded, 2);
   const auto counted =

@@ -17,7 +17,7 @@ class FakeTokenizer : public Tokenizer {
  public:
   // As SentencePiece vocabularies do: a text loses its first space.
   bool strips_left = false;
-  std::optional<std::int64_t> bytes_max;
+  std::int64_t bytes_max = 0;            // of a token, for tokens_min(); 0: no bound
   mutable std::atomic<int> encoded = 0;  // calls of encode()
 
   static constexpr TokenId kEnd = 256;
@@ -38,7 +38,10 @@ class FakeTokenizer : public Tokenizer {
     if (strips_left && text.starts_with(' ')) text.erase(0, 1);
     return text;
   }
-  std::optional<std::int64_t> piece_bytes_max() const override { return bytes_max; }
+  std::int64_t tokens_min(std::string_view text) const override {
+    return bytes_max == 0 ? 0
+                          : (static_cast<std::int64_t>(text.size()) + bytes_max - 1) / bytes_max;
+  }
   std::int64_t vocab_size() const override { return 258; }
   std::optional<TokenId> bos() const override { return kBegin; }
   std::span<const TokenId> end_of_text() const override { return end_; }
