@@ -22,10 +22,7 @@ DecodeWorker::DecodeWorker(Cluster& cluster, const ClusterConfig& config, const 
                                        });
 }
 
-Status DecodeWorker::run() {
-  loop();
-  return end_;
-}
+Status DecodeWorker::run() { return serve(); }
 
 void DecodeWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
   switch (type) {
@@ -39,9 +36,6 @@ void DecodeWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload
       return take_failed(payload);
     case MessageType::kCancel:
       return take_cancel(payload);
-    case MessageType::kShutdown:
-      stopping_ = true;
-      return;
     default:
       return;  // not for this role
   }
@@ -204,10 +198,7 @@ void DecodeWorker::take(DecodeEvent& event) {
   if (const auto* loaded = std::get_if<DecodeEvent::Loaded>(&event.what)) {
     (void)send(cluster_.router, MessageType::kLoading,
                LoadingMessage{loaded->ready ? 1.0 : 0.0, loaded->ready, loaded->error});
-    if (!loaded->error.empty()) {
-      end_ = make_error(ErrorCode::kInternal, loaded->error);
-      stopping_ = true;
-    }
+    if (!loaded->error.empty()) end_loop(make_error(ErrorCode::kInternal, loaded->error));
     return;
   }
   const auto running = running_.find(event.request);
@@ -226,12 +217,7 @@ void DecodeWorker::take(DecodeEvent& event) {
   if (token.finish != FinishReason::kNone) running_.erase(running);
 }
 
-void DecodeWorker::on_peer_lost(comm::NodeId peer, const Status& status) {
-  if (peer == cluster_.router) {
-    stopping_ = true;
-    end_ = make_error(ErrorCode::kUnavailable, "the router is gone: " + status.error().message);
-    return;
-  }
+void DecodeWorker::on_peer_lost(comm::NodeId peer, const Status&) {
   std::erase_if(waiting_, [&](const Want& want) { return want.source == peer; });
   // The writer's process is gone, so on the transports here nothing of it can land any more.
   std::vector<RequestId> lost;
@@ -245,12 +231,9 @@ void DecodeWorker::on_peer_lost(comm::NodeId peer, const Status& status) {
   }
 }
 
-bool DecodeWorker::on_turn() {
+void DecodeWorker::on_turn() {
   for (DecodeEvent& event : events_.drain()) take(event);
   grant_waiting();
-  if (!stopping_) return true;
-  say_goodbye();
-  return false;
 }
 
 }  // namespace sluice::runtime

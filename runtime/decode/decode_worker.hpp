@@ -36,7 +36,7 @@ class DecodeWorker : public WorkerNode {
   void on_message(comm::NodeId peer, MessageType type, Bytes payload) override;
   void on_operation(comm::OperationId, const Status&) override {}  // it posts none
   void on_peer_lost(comm::NodeId peer, const Status& status) override;
-  bool on_turn() override;
+  void on_turn() override;
 
   void take_want(comm::NodeId peer, Bytes payload);
   void take_pieces(Bytes payload);
@@ -61,8 +61,6 @@ class DecodeWorker : public WorkerNode {
   std::deque<Want> waiting_;  // in order of arrival, so that a large request is not starved
   std::map<RequestId, ReceiveSession> sessions_;
   std::map<RequestId, Running> running_;
-  bool stopping_ = false;
-  Status end_;
   std::unique_ptr<DecodeLoop> loop_;  // last: its thread uses the mailbox and the pool
 };
 

@@ -23,10 +23,7 @@ PrefillWorker::PrefillWorker(Cluster& cluster, const ClusterConfig& config, cons
       });
 }
 
-Status PrefillWorker::run() {
-  loop();
-  return end_;
-}
+Status PrefillWorker::run() { return serve(); }
 
 void PrefillWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
   switch (type) {
@@ -39,9 +36,6 @@ void PrefillWorker::on_message(comm::NodeId peer, MessageType type, Bytes payloa
       return take_failed(peer, payload);
     case MessageType::kCancel:
       return take_cancel(payload);
-    case MessageType::kShutdown:
-      stopping_ = true;
-      return;
     default:
       return;  // not for this role
   }
@@ -159,12 +153,7 @@ void PrefillWorker::on_operation(comm::OperationId operation, const Status& stat
   }
 }
 
-void PrefillWorker::on_peer_lost(comm::NodeId peer, const Status& status) {
-  if (peer == cluster_.router) {
-    stopping_ = true;
-    end_ = make_error(ErrorCode::kUnavailable, "the router is gone: " + status.error().message);
-    return;
-  }
+void PrefillWorker::on_peer_lost(comm::NodeId peer, const Status&) {
   std::vector<RequestId> lost;
   for (const auto& [id, request] : requests_) {
     if (request.job.submit.decode_node == peer) lost.push_back(id);
@@ -197,8 +186,7 @@ void PrefillWorker::take_loaded(const PrefillEvent::Loaded& loaded) {
   const Status sent = send(cluster_.router, MessageType::kLoading,
                            LoadingMessage{loaded.done, loaded.ready, loaded.error});
   if (!loaded.error.empty() || !sent) {
-    end_ = sent ? Status(make_error(ErrorCode::kInternal, loaded.error)) : sent;
-    stopping_ = true;
+    end_loop(sent ? Status(make_error(ErrorCode::kInternal, loaded.error)) : sent);
   }
 }
 
@@ -223,13 +211,10 @@ void PrefillWorker::advance() {
   }
 }
 
-bool PrefillWorker::on_turn() {
+void PrefillWorker::on_turn() {
   for (PrefillEvent& event : events_.drain()) take(event);
   advance();
   start_waiting();  // after it: a handoff that ended has left its staging memory
-  if (!stopping_) return true;
-  say_goodbye();
-  return false;
 }
 
 }  // namespace sluice::runtime

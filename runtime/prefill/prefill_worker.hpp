@@ -32,7 +32,7 @@ class PrefillWorker : public WorkerNode {
   void on_message(comm::NodeId peer, MessageType type, Bytes payload) override;
   void on_operation(comm::OperationId operation, const Status& status) override;
   void on_peer_lost(comm::NodeId peer, const Status& status) override;
-  bool on_turn() override;
+  void on_turn() override;
 
   void take_submit(Bytes payload);
   void take_grant(comm::NodeId peer, const GrantMessage& grant);
@@ -51,8 +51,6 @@ class PrefillWorker : public WorkerNode {
   std::deque<RequestId> waiting_;          // for staging memory, in order of arrival
   std::deque<RequestId> cancelled_early_;  // cancels that overtook their requests, the latest
   comm::OperationId next_operation_ = 1;
-  bool stopping_ = false;
-  Status end_;
   std::unique_ptr<PrefillLoop> loop_;  // last: its thread uses the mailbox
 };
 

@@ -256,7 +256,7 @@ bool Router::shutdown_is_over() const {
   return all_gone || monotonic_us() - *shutdown_since_us_ > kGoodbyeTimeoutUs;
 }
 
-bool Router::on_turn() {
+void Router::on_turn() {
   for (Command& command : commands_.drain()) {
     if (auto* submission = std::get_if<Submission>(&command)) {
       place(std::move(*submission));
@@ -265,7 +265,7 @@ bool Router::on_turn() {
     }
   }
   if (stop_asked_ && !shutdown_since_us_) begin_shutdown();
-  return !shutdown_since_us_ || !shutdown_is_over();
+  if (shutdown_since_us_ && shutdown_is_over()) end_loop();
 }
 
 }  // namespace sluice::runtime

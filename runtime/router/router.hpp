@@ -75,7 +75,7 @@ class Router : public WorkerNode, public Generator {
   void on_message(comm::NodeId peer, MessageType type, Bytes payload) override;
   void on_operation(comm::OperationId, const Status&) override {}  // it posts none
   void on_peer_lost(comm::NodeId peer, const Status& status) override;
-  bool on_turn() override;
+  void on_turn() override;
 
   void take_loading(comm::NodeId peer, Bytes payload);
   void take_token(Bytes payload);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/transfer/worker_node.hpp"
 
+#include <utility>
+
 #include "runtime/telemetry/process_memory.hpp"
 #include "runtime/transfer/clock.hpp"
 
@@ -10,18 +12,38 @@ void WorkerNode::loop() {
   while (true) {
     const std::size_t count = cluster_.transport->poll(completions_);
     for (std::size_t i = 0; i < count; ++i) hand_out(completions_[i]);
-    if (!on_turn()) return;
+    on_turn();
+    if (is_ending_) return;
     if (count == 0) cluster_.transport->wait(kWait);
   }
+}
+
+Status WorkerNode::serve() {
+  loop();
+  say_goodbye();
+  return end_;
+}
+
+void WorkerNode::end_loop(Status why) {
+  is_ending_ = true;
+  if (end_) end_ = std::move(why);
 }
 
 void WorkerNode::hand_out(comm::Completion& completion) {
   switch (completion.kind) {
     case comm::CompletionKind::kMessage:
+      if (completion.peer == cluster_.router &&
+          static_cast<MessageType>(completion.type) == MessageType::kShutdown) {
+        return end_loop();
+      }
       on_message(completion.peer, static_cast<MessageType>(completion.type), completion.payload);
       completion.payload.clear();
       return;
     case comm::CompletionKind::kPeerLost:
+      if (completion.peer == cluster_.router) {
+        return end_loop(make_error(ErrorCode::kUnavailable,
+                                   "the router is gone: " + completion.status.error().message));
+      }
       on_peer_lost(completion.peer, completion.status);
       return;
     case comm::CompletionKind::kWriteDone:

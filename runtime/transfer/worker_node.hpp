@@ -19,15 +19,23 @@ class WorkerNode {
   WorkerNode& operator=(const WorkerNode&) = delete;
 
  protected:
-  // Until on_turn() says stop. Sleeps when nothing came in.
+  // Until end_loop(). Sleeps when nothing came in.
   void loop();
 
+  // A worker's life: the loop, which the router also ends by saying stop or by being gone
+  // (kUnavailable), then goodbye. What end_loop() was told.
+  Status serve();
+
+  // Ends the loop after the turn that is under way. The first error stays.
+  void end_loop(Status why = {});
+
+  // What ends the loop of a worker, the router's shutdown or loss, is not handed on.
   virtual void on_message(comm::NodeId peer, MessageType type, Bytes payload) = 0;
   virtual void on_operation(comm::OperationId operation, const Status& status) = 0;
   virtual void on_peer_lost(comm::NodeId peer, const Status& status) = 0;
 
-  // After each batch of completions; false ends the loop.
-  virtual bool on_turn() = 0;
+  // After each batch of completions.
+  virtual void on_turn() = 0;
 
   template <class Message>
   Status send(comm::NodeId peer, MessageType type, const Message& message) {
@@ -35,19 +43,21 @@ class WorkerNode {
   }
   void send_failed(comm::NodeId peer, RequestId request, const Error& error);
 
-  // A worker's last words to the router: what memory it used. Waits until they are delivered.
-  void say_goodbye();
-
   Cluster& cluster_;
 
  private:
   void hand_out(comm::Completion& completion);
+
+  // A worker's last words to the router: what memory it used. Waits until they are delivered.
+  void say_goodbye();
 
   static constexpr std::size_t kBatch = 64;  // completions taken per poll
   // Woken by messages and by the other thread; this only bounds how late a signal is noticed.
   static constexpr std::chrono::milliseconds kWait{100};
 
   std::vector<comm::Completion> completions_;
+  bool is_ending_ = false;
+  Status end_;
 };
 
 }  // namespace sluice::runtime

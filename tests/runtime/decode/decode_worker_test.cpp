@@ -6,9 +6,9 @@
 
 #include <thread>
 
-#include "comm/registry.hpp"
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/transfer/checksum.hpp"
+#include "tests/support/played_peer.hpp"
 #include "tests/support/tiny_model.hpp"
 
 namespace sluice::runtime {
@@ -22,8 +22,6 @@ constexpr std::int64_t kTokens = 20;
 class DecodeWorkerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    router_ = comm::open_transport("loopback", {.self = kRouterNode}).value();
-    prefill_ = comm::open_transport("loopback", {.self = kPrefillNode}).value();
     cluster_.self = kDecodeNode;
     cluster_.router = kRouterNode;
     cluster_.host = "here";
@@ -31,11 +29,8 @@ class DecodeWorkerTest : public ::testing::Test {
     // Room for one request: a slot that is not given back shows at once.
     cluster_.memory =
         cluster_.transport->allocate(layout_.bytes(), comm::MemoryKind::kHost).value();
-    const auto address = cluster_.transport->address();
-    for (comm::Transport* transport : {router_.get(), prefill_.get()}) {
-      ASSERT_TRUE(transport->connect(kDecodeNode, address).has_value());
-      ASSERT_TRUE(cluster_.transport->connect(transport->self(), transport->address()).has_value());
-    }
+    router_.meet(cluster_);
+    prefill_.meet(cluster_);
     arena_ =
         prefill_
             ->import_region(kDecodeNode, cluster_.transport->export_region(cluster_.memory).value())
@@ -46,35 +41,17 @@ class DecodeWorkerTest : public ::testing::Test {
       DecodeWorker worker(cluster_, config_, model_, KvPool::create(shape_, 4).value(), {});
       EXPECT_TRUE(worker.run().has_value());
     });
-    EXPECT_TRUE(LoadingMessage::decode(next(*router_, MessageType::kLoading))->ready);
+    EXPECT_TRUE(LoadingMessage::decode(router_.next(MessageType::kLoading))->ready);
   }
   void TearDown() override {
-    send(*router_, MessageType::kShutdown, {});
-    (void)next(*router_, MessageType::kGoodbye);
+    router_.send(MessageType::kShutdown, {});
+    (void)router_.next(MessageType::kGoodbye);
     thread_.join();
   }
 
-  static void send(comm::Transport& from, MessageType type, Bytes payload) {
-    EXPECT_TRUE(from.send(kDecodeNode, static_cast<std::uint16_t>(type), payload).has_value());
-  }
-  // The next message at `at`, which must be of this type.
-  static std::vector<std::byte> next(comm::Transport& at, MessageType type) {
-    std::vector<comm::Completion> one(1);
-    for (int turn = 0; turn < 500; ++turn) {
-      while (at.poll(one) == 1) {
-        if (one[0].kind != comm::CompletionKind::kMessage) continue;
-        EXPECT_EQ(static_cast<MessageType>(one[0].type), type);
-        return one[0].payload;
-      }
-      at.wait(std::chrono::milliseconds(20));
-    }
-    ADD_FAILURE() << "no message came";
-    return {};
-  }
-
   GrantMessage want(RequestId id) {
-    send(*prefill_, MessageType::kWant, WantMessage{id, kTokens, 3, layout_.bytes()}.encode());
-    const auto grant = GrantMessage::decode(next(*prefill_, MessageType::kGrant));
+    prefill_.send(MessageType::kWant, WantMessage{id, kTokens, 3, layout_.bytes()}.encode());
+    const auto grant = GrantMessage::decode(prefill_.next(MessageType::kGrant));
     EXPECT_TRUE(grant.has_value());
     EXPECT_EQ(grant->request, id);
     return *grant;
@@ -108,7 +85,7 @@ class DecodeWorkerTest : public ::testing::Test {
   }
   void expect_answer(RequestId id) {
     for (std::int64_t index = 0; index < 3; ++index) {
-      const auto token = TokenMessage::decode(next(*router_, MessageType::kToken));
+      const auto token = TokenMessage::decode(router_.next(MessageType::kToken));
       ASSERT_TRUE(token.has_value());
       EXPECT_EQ(token->request, id);
       EXPECT_EQ(token->index, index);
@@ -120,8 +97,8 @@ class DecodeWorkerTest : public ::testing::Test {
   const FrameLayout layout_ = FrameLayout::of(shape_, kTokens);
   ClusterConfig config_;
   Cluster cluster_;
-  std::unique_ptr<comm::Transport> router_;
-  std::unique_ptr<comm::Transport> prefill_;
+  tests::PlayedPeer router_{kRouterNode};
+  tests::PlayedPeer prefill_{kPrefillNode};
   comm::RemoteRegion arena_;
   comm::Region staging_;
   std::thread thread_;
@@ -131,8 +108,8 @@ TEST_F(DecodeWorkerTest, AHandoffBecomesAnAnswerAndItsSlotTheNextGrant) {
   for (const RequestId id : {1, 2, 3}) {
     const GrantMessage grant = want(id);
     write(grant);
-    send(*prefill_, MessageType::kPieces, pieces(grant).encode());
-    send(*prefill_, MessageType::kManifest, manifest(grant).encode());
+    prefill_.send(MessageType::kPieces, pieces(grant).encode());
+    prefill_.send(MessageType::kManifest, manifest(grant).encode());
     expect_answer(id);
   }
 }
@@ -140,31 +117,31 @@ TEST_F(DecodeWorkerTest, AHandoffBecomesAnAnswerAndItsSlotTheNextGrant) {
 TEST_F(DecodeWorkerTest, TheManifestMayComeFirst) {
   const GrantMessage grant = want(1);
   write(grant);
-  send(*prefill_, MessageType::kManifest, manifest(grant).encode());
-  send(*prefill_, MessageType::kPieces, pieces(grant).encode());
+  prefill_.send(MessageType::kManifest, manifest(grant).encode());
+  prefill_.send(MessageType::kPieces, pieces(grant).encode());
   expect_answer(1);
 }
 
 TEST_F(DecodeWorkerTest, CancelledAfterTheManifestItsSlotIsFree) {
   const GrantMessage grant = want(1);
   write(grant);
-  send(*prefill_, MessageType::kManifest, manifest(grant).encode());
+  prefill_.send(MessageType::kManifest, manifest(grant).encode());
   // Another thread's messages: the manifest must have been taken before the cancel is sent.
-  send(*prefill_, MessageType::kWant, WantMessage{9, kTokens, 0, layout_.bytes()}.encode());
-  EXPECT_EQ(FailedMessage::decode(next(*prefill_, MessageType::kFailed))->request, 9U);
-  EXPECT_EQ(FailedMessage::decode(next(*router_, MessageType::kFailed))->request, 9U);
-  send(*router_, MessageType::kCancel, CancelMessage{1}.encode());
+  prefill_.send(MessageType::kWant, WantMessage{9, kTokens, 0, layout_.bytes()}.encode());
+  EXPECT_EQ(FailedMessage::decode(prefill_.next(MessageType::kFailed))->request, 9U);
+  EXPECT_EQ(FailedMessage::decode(router_.next(MessageType::kFailed))->request, 9U);
+  router_.send(MessageType::kCancel, CancelMessage{1}.encode());
   EXPECT_EQ(want(2).request, 2U);
-  send(*prefill_, MessageType::kPieces, pieces(grant).encode());  // late: of an older epoch
+  prefill_.send(MessageType::kPieces, pieces(grant).encode());  // late: of an older epoch
 }
 
 TEST_F(DecodeWorkerTest, CancelledBeforeTheManifestTheSlotWaitsForTheWritersLastWord) {
   const GrantMessage grant = want(1);
-  send(*router_, MessageType::kCancel, CancelMessage{1}.encode());
-  send(*prefill_, MessageType::kWant, WantMessage{2, kTokens, 3, layout_.bytes()}.encode());
-  send(*prefill_, MessageType::kFailed,
-       FailedMessage{1, ErrorCode::kCancelled, "cancelled"}.encode());
-  const auto second = GrantMessage::decode(next(*prefill_, MessageType::kGrant));
+  router_.send(MessageType::kCancel, CancelMessage{1}.encode());
+  prefill_.send(MessageType::kWant, WantMessage{2, kTokens, 3, layout_.bytes()}.encode());
+  prefill_.send(MessageType::kFailed,
+                FailedMessage{1, ErrorCode::kCancelled, "cancelled"}.encode());
+  const auto second = GrantMessage::decode(prefill_.next(MessageType::kGrant));
   EXPECT_EQ(second->request, 2U);
   EXPECT_GT(second->epoch, grant.epoch);
 }
@@ -172,13 +149,13 @@ TEST_F(DecodeWorkerTest, CancelledBeforeTheManifestTheSlotWaitsForTheWritersLast
 TEST_F(DecodeWorkerTest, DamageAfterTheManifestFailsTheRequestAndFreesTheSlot) {
   const GrantMessage grant = want(1);
   write(grant);
-  send(*prefill_, MessageType::kManifest, manifest(grant).encode());
+  prefill_.send(MessageType::kManifest, manifest(grant).encode());
   PiecesMessage damaged = pieces(grant);
   damaged.pieces[1].checksum ^= 1;
-  send(*prefill_, MessageType::kPieces, damaged.encode());
-  const auto failed = FailedMessage::decode(next(*router_, MessageType::kFailed));
+  prefill_.send(MessageType::kPieces, damaged.encode());
+  const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
   EXPECT_EQ(failed->code, ErrorCode::kCorrupt);
-  (void)next(*prefill_, MessageType::kFailed);
+  (void)prefill_.next(MessageType::kFailed);
   EXPECT_EQ(want(2).request, 2U);
 }
 
@@ -187,10 +164,10 @@ TEST_F(DecodeWorkerTest, MessagesOfAnOldEpochChangeNothing) {
   GrantMessage old = grant;
   old.epoch -= 1;
   write(grant);
-  send(*prefill_, MessageType::kPieces, pieces(old).encode());
-  send(*prefill_, MessageType::kManifest, manifest(old).encode());
-  send(*prefill_, MessageType::kPieces, pieces(grant).encode());
-  send(*prefill_, MessageType::kManifest, manifest(grant).encode());
+  prefill_.send(MessageType::kPieces, pieces(old).encode());
+  prefill_.send(MessageType::kManifest, manifest(old).encode());
+  prefill_.send(MessageType::kPieces, pieces(grant).encode());
+  prefill_.send(MessageType::kManifest, manifest(grant).encode());
   expect_answer(1);
 }
 

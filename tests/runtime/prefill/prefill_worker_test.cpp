@@ -7,8 +7,8 @@
 #include <cstring>
 #include <thread>
 
-#include "comm/registry.hpp"
 #include "runtime/engine/engine_options.hpp"
+#include "tests/support/played_peer.hpp"
 #include "tests/support/tiny_model.hpp"
 
 namespace sluice::runtime {
@@ -22,8 +22,6 @@ constexpr std::int64_t kTokens = 40;
 class PrefillWorkerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    router_ = comm::open_transport("loopback", {.self = kRouterNode}).value();
-    decode_ = comm::open_transport("loopback", {.self = kDecodeNode}).value();
     arena_ = decode_->allocate(layout_.bytes(), comm::MemoryKind::kHost).value();
     cluster_.self = kPrefillNode;
     cluster_.router = kRouterNode;
@@ -31,10 +29,8 @@ class PrefillWorkerTest : public ::testing::Test {
     // Room for one request: staging memory that is not given back shows at once.
     cluster_.memory =
         cluster_.transport->allocate(layout_.bytes(), comm::MemoryKind::kHost).value();
-    for (comm::Transport* transport : {router_.get(), decode_.get()}) {
-      ASSERT_TRUE(transport->connect(kPrefillNode, cluster_.transport->address()).has_value());
-      ASSERT_TRUE(cluster_.transport->connect(transport->self(), transport->address()).has_value());
-    }
+    router_.meet(cluster_);
+    decode_.meet(cluster_);
     cluster_.arenas[kDecodeNode] =
         cluster_.transport->import_region(kDecodeNode, decode_->export_region(arena_).value())
             .value();
@@ -46,33 +42,13 @@ class PrefillWorkerTest : public ::testing::Test {
       PrefillWorker worker(cluster_, config_, model_);
       EXPECT_TRUE(worker.run().has_value());
     });
-    while (!LoadingMessage::decode(next(*router_, MessageType::kLoading))->ready) {
+    while (!LoadingMessage::decode(router_.next(MessageType::kLoading))->ready) {
     }
   }
   void TearDown() override {
-    send(*router_, MessageType::kShutdown, {});
-    (void)next(*router_, MessageType::kGoodbye);
+    router_.send(MessageType::kShutdown, {});
+    (void)router_.next(MessageType::kGoodbye);
     thread_.join();
-  }
-
-  static void send(comm::Transport& from, MessageType type, Bytes payload) {
-    EXPECT_TRUE(from.send(kPrefillNode, static_cast<std::uint16_t>(type), payload).has_value());
-  }
-  static comm::Completion next(comm::Transport& at) {
-    std::vector<comm::Completion> one(1);
-    for (int turn = 0; turn < 500; ++turn) {
-      while (at.poll(one) == 1) {
-        if (one[0].kind == comm::CompletionKind::kMessage) return std::move(one[0]);
-      }
-      at.wait(std::chrono::milliseconds(20));
-    }
-    ADD_FAILURE() << "no message came";
-    return {};
-  }
-  static std::vector<std::byte> next(comm::Transport& at, MessageType type) {
-    comm::Completion message = next(at);
-    EXPECT_EQ(static_cast<MessageType>(message.type), type);
-    return std::move(message.payload);
   }
 
   void submit(RequestId id, std::int64_t tokens = kTokens) {
@@ -81,15 +57,15 @@ class PrefillWorkerTest : public ::testing::Test {
     message.decode_node = kDecodeNode;
     message.tokens_max = 3;
     for (std::int64_t i = 0; i < tokens; ++i) message.prompt.push_back(static_cast<TokenId>(i));
-    send(*router_, MessageType::kSubmit, message.encode());
+    router_.send(MessageType::kSubmit, message.encode());
   }
   void grant(RequestId id) {
-    send(*decode_, MessageType::kGrant, GrantMessage{id, 11, 0, layout_.bytes()}.encode());
+    decode_.send(MessageType::kGrant, GrantMessage{id, 11, 0, layout_.bytes()}.encode());
   }
   // Rows announced until the writer's last word, which is given back.
   comm::Completion last_word(std::int64_t& rows) {
     while (true) {
-      comm::Completion message = next(*decode_);
+      comm::Completion message = decode_.next();
       if (static_cast<MessageType>(message.type) != MessageType::kPieces) return message;
       const PiecesMessage some = PiecesMessage::decode(message.payload).value();
       for (const Piece& piece : some.pieces) rows += piece.last_token - piece.first_token;
@@ -101,8 +77,8 @@ class PrefillWorkerTest : public ::testing::Test {
   const FrameLayout layout_ = FrameLayout::of(shape_, kTokens);
   ClusterConfig config_;
   Cluster cluster_;
-  std::unique_ptr<comm::Transport> router_;
-  std::unique_ptr<comm::Transport> decode_;
+  tests::PlayedPeer router_{kRouterNode};
+  tests::PlayedPeer decode_{kDecodeNode};
   comm::Region arena_;
   std::thread thread_;
 };
@@ -111,7 +87,7 @@ TEST_F(PrefillWorkerTest, AskedThenGrantedItWritesEverythingAndSaysSo) {
   for (const RequestId id : {1, 2}) {
     std::memset(arena_.data, 0, layout_.bytes());
     submit(id);
-    const auto want = WantMessage::decode(next(*decode_, MessageType::kWant));
+    const auto want = WantMessage::decode(decode_.next(MessageType::kWant));
     EXPECT_EQ(want->request, id);
     EXPECT_EQ(want->frame_bytes, layout_.bytes());
     grant(id);
@@ -125,45 +101,45 @@ TEST_F(PrefillWorkerTest, AskedThenGrantedItWritesEverythingAndSaysSo) {
 
 TEST_F(PrefillWorkerTest, CancelledItsLastWordIsFailedAndTheMemoryIsFree) {
   submit(1);
-  (void)next(*decode_, MessageType::kWant);
-  send(*router_, MessageType::kCancel, CancelMessage{1}.encode());
+  (void)decode_.next(MessageType::kWant);
+  router_.send(MessageType::kCancel, CancelMessage{1}.encode());
   std::int64_t rows = 0;
   EXPECT_EQ(static_cast<MessageType>(last_word(rows).type), MessageType::kFailed);
   grant(1);  // crossed with the failure: answered, so that the slot is free
-  EXPECT_EQ(FailedMessage::decode(next(*decode_, MessageType::kFailed))->request, 1U);
+  EXPECT_EQ(FailedMessage::decode(decode_.next(MessageType::kFailed))->request, 1U);
   submit(2);
-  EXPECT_EQ(WantMessage::decode(next(*decode_, MessageType::kWant))->request, 2U);
+  EXPECT_EQ(WantMessage::decode(decode_.next(MessageType::kWant))->request, 2U);
 }
 
 TEST_F(PrefillWorkerTest, ACancelMayOvertakeItsRequest) {
-  send(*router_, MessageType::kCancel, CancelMessage{1}.encode());
+  router_.send(MessageType::kCancel, CancelMessage{1}.encode());
   submit(1);
   submit(2);
-  EXPECT_EQ(WantMessage::decode(next(*decode_, MessageType::kWant))->request, 2U);
+  EXPECT_EQ(WantMessage::decode(decode_.next(MessageType::kWant))->request, 2U);
 }
 
 TEST_F(PrefillWorkerTest, WithoutStagingMemoryNobodyIsAskedForASlot) {
   submit(1);
-  EXPECT_EQ(WantMessage::decode(next(*decode_, MessageType::kWant))->request, 1U);
+  EXPECT_EQ(WantMessage::decode(decode_.next(MessageType::kWant))->request, 1U);
   submit(2);
   grant(1);
   std::int64_t rows = 0;
   EXPECT_EQ(static_cast<MessageType>(last_word(rows).type), MessageType::kManifest);
-  EXPECT_EQ(WantMessage::decode(next(*decode_, MessageType::kWant))->request, 2U);
+  EXPECT_EQ(WantMessage::decode(decode_.next(MessageType::kWant))->request, 2U);
 }
 
 TEST_F(PrefillWorkerTest, WhatCanNeverFitIsRefused) {
   submit(1, kTokens + 1);
-  const auto failed = FailedMessage::decode(next(*router_, MessageType::kFailed));
+  const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
   EXPECT_EQ(failed->code, ErrorCode::kInvalidArgument);
   EXPECT_NE(failed->message.find("prefill.send_memory"), std::string::npos);
 }
 
 TEST_F(PrefillWorkerTest, AGrantOfTheWrongSizeFailsTheRequest) {
   submit(1);
-  (void)next(*decode_, MessageType::kWant);
-  send(*decode_, MessageType::kGrant, GrantMessage{1, 11, 0, 8}.encode());
-  EXPECT_EQ(FailedMessage::decode(next(*router_, MessageType::kFailed))->code, ErrorCode::kCorrupt);
+  (void)decode_.next(MessageType::kWant);
+  decode_.send(MessageType::kGrant, GrantMessage{1, 11, 0, 8}.encode());
+  EXPECT_EQ(FailedMessage::decode(router_.next(MessageType::kFailed))->code, ErrorCode::kCorrupt);
 }
 
 }  // namespace

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// A rank of a cluster that the test plays towards the one worker under test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "comm/registry.hpp"
+#include "runtime/transfer/cluster.hpp"
+
+namespace sluice::tests {
+
+class PlayedPeer {
+ public:
+  explicit PlayedPeer(comm::NodeId self)
+      : transport_(comm::open_transport("loopback", {.self = self}).value()) {}
+
+  // Connects both ways; the worker's transport must be open.
+  void meet(const runtime::Cluster& worker) {
+    worker_ = worker.self;
+    EXPECT_TRUE(transport_->connect(worker_, worker.transport->address()).has_value());
+    EXPECT_TRUE(worker.transport->connect(transport_->self(), transport_->address()).has_value());
+  }
+
+  void send(runtime::MessageType type, Bytes payload) {
+    EXPECT_TRUE(transport_->send(worker_, static_cast<std::uint16_t>(type), payload).has_value());
+  }
+
+  // The worker's next message.
+  comm::Completion next() {
+    std::vector<comm::Completion> one(1);
+    for (int turn = 0; turn < kTurnsMax; ++turn) {
+      while (transport_->poll(one) == 1) {
+        if (one[0].kind == comm::CompletionKind::kMessage) return std::move(one[0]);
+      }
+      transport_->wait(std::chrono::milliseconds(20));
+    }
+    ADD_FAILURE() << "no message came";
+    return {};
+  }
+
+  // The payload of the next message, which must be of this type.
+  std::vector<std::byte> next(runtime::MessageType type) {
+    comm::Completion message = next();
+    EXPECT_EQ(static_cast<runtime::MessageType>(message.type), type);
+    return std::move(message.payload);
+  }
+
+  comm::Transport* operator->() { return transport_.get(); }
+
+ private:
+  static constexpr int kTurnsMax = 500;  // 10 s
+
+  comm::NodeId worker_ = 0;
+  std::unique_ptr<comm::Transport> transport_;
+};
+
+}  // namespace sluice::tests
