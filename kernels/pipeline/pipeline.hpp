@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// A list of stages that turns a layer's KV into a frame. Every published system is one of these.
+//
+// Order of work: the select stages give each token a level; tokens of one level (and of one head,
+// when heads choose apart) form a segment; a segment's K and its V each pass the transforms, the
+// quantizer, the correction and the entropy coder. Level kLevelExact, and a pipeline without a
+// quantizer, send BF16 as it is.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/core/bytes.hpp"
+#include "kernels/core/result.hpp"
+#include "kernels/elementwise/kv_pages.hpp"
+#include "kernels/stages/stage.hpp"
+
+namespace sluice::kernels {
+
+// As a YAML file says it.
+struct StageSpec {
+  std::string name;
+  ParameterMap parameters;
+};
+struct PipelineSpec {
+  std::string name;
+  std::string summary;
+  std::vector<StageSpec> stages;
+};
+
+// What to encode: positions [first_token, last_token) of `pages.size()` layers from layer_first on.
+struct EncodeTask {
+  std::int64_t layer_first = 0;
+  std::span<const KvPages> pages;  // layers_per_frame() of them, fewer for the model's last ones
+  std::int64_t first_token = 0;    // not 0 only if is_streaming()
+  std::int64_t last_token = 0;
+  // By layer of the frame; if needs_all_layers(), of the model. Empty if !score_needs().any().
+  std::span<const LayerScores> scores;
+  const struct LayerPlan* plan = nullptr;  // of plan_layers(), if needs_all_layers()
+  std::uint64_t seed = 0;
+};
+
+// What the layers of one request get of its budget, once all scores are known.
+struct LayerPlan {
+  std::vector<float> budget_scales;
+  std::vector<LayerScores> shared;  // by select stage
+};
+
+// What became of a frame: for tables and logs.
+struct EncodeReport {
+  std::size_t frame_bytes = 0;
+  std::int64_t elements = 0;  // of K and V before selection
+  std::int64_t elements_kept = 0;
+  bool is_raw = false;  // the pipeline's frame would have been larger than raw rows
+};
+
+// Memory of one encoding or decoding thread, kept between frames: about one layer in FP32.
+class Scratch {
+ public:
+  Scratch();
+  ~Scratch();
+  Scratch(Scratch&&) noexcept;
+  Scratch& operator=(Scratch&&) noexcept;
+  struct Buffers;
+  Buffers& buffers() { return *buffers_; }
+
+ private:
+  std::unique_ptr<Buffers> buffers_;
+};
+
+// Immutable; any number of threads may encode at once, each with its own scratch.
+class Pipeline {
+ public:
+  // kInvalidArgument names the stage or the wrong pair of neighbours. `profile` may be null; it is
+  // shared. A stage that misses something in it says so here, not at the first request.
+  static Result<std::unique_ptr<const Pipeline>> create(const PipelineSpec& spec,
+                                                        const CacheShape& shape,
+                                                        std::shared_ptr<const Profile> profile);
+  ~Pipeline();
+
+  const std::string& name() const;
+  const CacheShape& shape() const;
+  ScoreNeeds score_needs() const;
+  std::int64_t layers_per_frame() const;
+  // Frames may cover a part of the prompt: nothing looks at all tokens.
+  bool is_streaming() const;
+  bool needs_all_layers() const;
+  Result<LayerPlan> plan_layers(std::int64_t tokens, std::span<const LayerScores> scores,
+                                std::uint64_t seed) const;
+
+  // No frame of `tokens` tokens and `layers` layers is larger.
+  std::size_t frame_bytes_max(std::int64_t tokens, std::int64_t layers) const;
+
+  // Writes one frame to the front of `frame`. kInvalidArgument: K or V holds a NaN or an infinity
+  // (named by layer and token) and the pipeline would not keep it.
+  Result<EncodeReport> encode(const EncodeTask& task, MutableBytes frame, Scratch& scratch) const;
+
+ private:
+  struct Parts;
+  explicit Pipeline(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+// Learns what the pipeline's stages keep in a profile (bases, levels, symbol frequencies), stage by
+// stage, from whole caches. `profile` gains the tensors; stages already calibrated are kept.
+struct CalibrationCache {
+  std::vector<KvPages> pages;  // by layer
+  std::int64_t tokens = 0;
+  std::vector<LayerScores> scores;  // by layer; empty if the pipeline needs none
+};
+Status calibrate(const PipelineSpec& spec, const CacheShape& shape,
+                 std::span<const CalibrationCache> caches, Profile& profile);
+
+}  // namespace sluice::kernels

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/stages/registry.hpp"
+
+#include <vector>
+
+namespace sluice::kernels {
+
+// Ids: select 1 to 99, transform from 100, quantize from 200, correct from 300, entropy from 400.
+std::span<const StageRow> stage_table() {
+  static const std::vector<StageRow> table = {
+      // select
+      // transform
+      // quantize
+      // correct
+      // entropy
+  };
+  return table;
+}
+
+const StageRow* find_stage(std::string_view name) {
+  for (const StageRow& row : stage_table()) {
+    if (name == row.name) return &row;
+  }
+  return nullptr;
+}
+
+const StageRow* find_stage(std::uint16_t id) {
+  for (const StageRow& row : stage_table()) {
+    if (id == row.id) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace sluice::kernels
