@@ -124,10 +124,18 @@ class TransformStage : public Stage {
 
 // ---- Quantize: floats to symbols of at most 8 bits. --------------------------------------------
 
-// How a plane's symbols look: by column, of size columns.
+// How a plane's symbols look. A row of symbols stands for `rows_together` rows of the plane, one
+// after another (anchors and their deltas): vectors are of size rows_together * columns, there are
+// symbol_rows(rows) rows of symbols, and what lies past the plane's last row is 0. A quantizer's
+// row_multiple() is a multiple of it.
 struct SymbolShape {
   std::vector<std::uint8_t> bits;      // symbols are below 2^bits; 0: the column sends nothing
   std::vector<std::uint16_t> context;  // columns of one context share a distribution
+  std::int64_t rows_together = 1;
+
+  std::int64_t symbol_rows(std::int64_t rows) const {
+    return (rows + rows_together - 1) / rows_together;
+  }
 };
 
 class QuantizePlan {
@@ -136,7 +144,7 @@ class QuantizePlan {
   virtual const SymbolShape& symbols() const = 0;
   // Bytes that `rows` rows can add to the side stream at most (scales, zeros, outliers).
   virtual std::size_t side_bytes_max(std::int64_t rows) const = 0;
-  // `symbols`: [rows][columns]. Returns the bytes written to `side`.
+  // `symbols`: [symbol_rows(rows)][symbols().bits.size()]. Returns the bytes written to `side`.
   virtual std::size_t encode(std::int64_t row_first, ConstMatrix rows, std::uint8_t* symbols,
                              std::byte* side) = 0;
 };
@@ -181,8 +189,8 @@ class CorrectStage : public Stage {
 class EntropyStage : public Stage {
  public:
   StageRole role() const final { return StageRole::kEntropy; }
-  // `symbols`: [rows][columns], each below 2^bits of its column. Appends to `out`; never more than
-  // packed bits would take, plus 16 bytes (raw bypass).
+  // `symbols`: [rows][shape.bits.size()], each below 2^bits of its column; `rows` counts rows of
+  // symbols. Appends to `out`; never more than packed bits would take, plus 16 bytes (raw bypass).
   virtual Status encode(const Plane& plane, const SymbolShape& shape, std::int64_t rows,
                         const std::uint8_t* symbols, ByteWriter& out) const = 0;
   // `in` is exactly what encode appended. Every symbol is below 2^bits of its column on success.
