@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "kernels/stages/quantize/delta/delta.hpp"
+
 namespace sluice::kernels {
 
 // Ids: select 1 to 99, transform from 100, quantize from 200, correct from 300, entropy from 400.
@@ -11,6 +13,7 @@ std::span<const StageRow> stage_table() {
       // select
       // transform
       // quantize
+      delta_row(),
       // correct
       // entropy
   };
