@@ -78,7 +78,8 @@ class DecodeCpu final : public DecodeEngine {
       return invalid("the sequence already fills the context of " +
                      std::to_string(spec_.context_max) + " tokens");
     }
-    const std::int64_t wanted = kv_blocks_for(sequence.tokens + 1);
+    SLUICE_TRY(check_dropped(sequence));
+    const std::int64_t wanted = kv_blocks_for(sequence.rows_max() + 1);
     if (wanted > static_cast<std::int64_t>(sequence.blocks.size())) {
       return make_error(ErrorCode::kResourceExhausted,
                         "the sequence has " + std::to_string(sequence.blocks.size()) +
@@ -86,6 +87,19 @@ class DecodeCpu final : public DecodeEngine {
     }
     for (const KvBlockId block : sequence.blocks) {
       if (block < 0 || block >= pool.blocks()) return invalid("a KV block is outside the pool");
+    }
+    return {};
+  }
+
+  Status check_dropped(const KvSequence& sequence) const {
+    if (sequence.dropped.empty()) return {};
+    if (sequence.dropped.size() != static_cast<std::size_t>(spec_.layers * spec_.kv_heads)) {
+      return invalid("a sequence's dropped rows are not of the model's layers and heads");
+    }
+    const auto [least, most] =
+        std::minmax_element(sequence.dropped.begin(), sequence.dropped.end());
+    if (*least < 0 || *most > sequence.tokens) {
+      return invalid("a sequence has more dropped rows than tokens, or fewer than none");
     }
     return {};
   }

@@ -53,6 +53,17 @@ std::int64_t DecodeStep::position(std::int64_t sequence) const {
   return batch_.sequences[floats(sequence)]->tokens;
 }
 
+// Before this step's token.
+std::int64_t DecodeStep::rows(std::int64_t sequence, std::int64_t layer,
+                              std::int64_t kv_head) const {
+  return batch_.sequences[floats(sequence)]->rows(floats(layer * spec_.kv_heads + kv_head));
+}
+
+std::int64_t DecodeStep::splits(std::int64_t sequence, std::int64_t layer,
+                                std::int64_t kv_head) const {
+  return splits_for(rows(sequence, layer, kv_head) + 1);
+}
+
 std::int64_t DecodeStep::items_of(std::int64_t rows) const {
   const std::int64_t width = item_rows(0, rows).last;
   return (rows + width - 1) / width;
@@ -70,17 +81,36 @@ void DecodeStep::prepare(const DecodeBatch& batch) {
   group_.dtype = batch.pool->shape().dtype;
   splits_max_ = 0;
   attention_items_.clear();
+  item_ranges_.assign(floats(spec_.layers), {});
+  const bool is_ragged =
+      std::any_of(batch.sequences.begin(), batch.sequences.end(),
+                  [](const KvSequence* sequence) { return !sequence->dropped.empty(); });
+  for (std::int64_t layer = 0; layer < (is_ragged ? spec_.layers : 1); ++layer) list_items(layer);
+  if (!is_ragged) std::fill(item_ranges_.begin(), item_ranges_.end(), item_ranges_.front());
   for (std::int64_t m = 0; m < count_; ++m) {
-    const std::int64_t splits = splits_for(position(m) + 1);
-    splits_max_ = std::max(splits_max_, splits);
     for (std::int64_t head = 0; head < spec_.kv_heads; ++head) {
-      splits_left_[floats(m * spec_.kv_heads + head)].store(splits, std::memory_order_relaxed);
-      for (std::int64_t i = 0; i < splits; ++i) attention_items_.push_back({m, head, i});
+      splits_left_[floats(m * spec_.kv_heads + head)].store(splits(m, 0, head),
+                                                            std::memory_order_relaxed);
     }
   }
   const std::int64_t partials = count_ * spec_.kv_heads * splits_max_;
   const std::size_t wanted = floats(partials * kernels::partial_floats(group_));
   if (partials_.size() < wanted) partials_.resize(wanted);
+}
+
+void DecodeStep::list_items(std::int64_t layer) {
+  const std::size_t first = attention_items_.size();
+  for (std::int64_t m = 0; m < count_; ++m) {
+    for (std::int64_t head = 0; head < spec_.kv_heads; ++head) {
+      const std::int64_t count = splits(m, layer, head);
+      splits_max_ = std::max(splits_max_, count);
+      for (std::int64_t i = 0; i < count; ++i) {
+        attention_items_.push_back({static_cast<std::int32_t>(m), static_cast<std::int32_t>(head),
+                                    static_cast<std::int32_t>(i)});
+      }
+    }
+  }
+  item_ranges_[floats(layer)] = {first, static_cast<std::int64_t>(attention_items_.size() - first)};
 }
 
 void DecodeStep::run(const DecodeBatch& batch, const RopeTable& rope) {
@@ -99,8 +129,10 @@ void DecodeStep::work(int member, const DecodeBatch& batch, const RopeTable& rop
     normalize(layer.attention_norm, scratch);
     team_.share(spec_.heads + 2 * spec_.kv_heads,
                 [&](std::int64_t item) { project_head(item, index, rope, scratch); });
-    team_.share(static_cast<std::int64_t>(attention_items_.size()),
-                [&](std::int64_t item) { attend(attention_items_[floats(item)], index); });
+    const ItemRange items = item_ranges_[floats(index)];
+    team_.share(items.count, [&](std::int64_t item) {
+      attend(attention_items_[items.first + floats(item)], index);
+    });
     team_.share(items_of(spec_.hidden), [&](std::int64_t item) {
       add_product(layer.attention_output, item, attended_, scratch);
     });
@@ -160,7 +192,7 @@ void DecodeStep::project_head(std::int64_t item, std::int64_t layer_index, const
 // `row_in_pool`: the head among keys and values, in the pool's order.
 void DecodeStep::store_kv(std::int64_t sequence, std::int64_t layer, std::int64_t row_in_pool,
                           const float* values) {
-  const std::int64_t at = position(sequence);
+  const std::int64_t at = rows(sequence, layer, row_in_pool % spec_.kv_heads);
   const KvBlockId id = batch_.sequences[floats(sequence)]->blocks[floats(at / kKvBlockTokens)];
   const std::int64_t element =
       (row_in_pool * kKvBlockTokens + at % kKvBlockTokens) * spec_.head_dim;
@@ -177,7 +209,8 @@ void DecodeStep::attend(const AttentionItem& item, std::int64_t layer) {
   constexpr std::int64_t kBlocks = kernels::kSplitTokens / kKvBlockTokens;
   static_assert(kBlocks * kKvBlockTokens == kernels::kSplitTokens);
   const KvSequence& sequence = *batch_.sequences[floats(item.sequence)];
-  const std::int64_t tokens = sequence.tokens + 1;  // the current one is in the pool by now
+  // The current token is in the pool by now.
+  const std::int64_t tokens = rows(item.sequence, layer, item.kv_head) + 1;
   const std::int64_t first = item.split * kernels::kSplitTokens;
   kernels::KvSplit split;
   split.tokens = std::min(kernels::kSplitTokens, tokens - first);
@@ -199,9 +232,10 @@ void DecodeStep::attend(const AttentionItem& item, std::int64_t layer) {
   kernels::attend_split(group_, queries_.data() + out, split, partials + item.split * step);
   std::atomic<std::int64_t>& left = splits_left_[floats(place)];
   if (left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  const std::int64_t splits = splits_for(tokens);
-  left.store(splits, std::memory_order_relaxed);  // for the next layer, after a barrier
-  kernels::merge_splits(group_, partials, splits, attended_.data() + out);
+  if (layer + 1 < spec_.layers) {  // read after a barrier
+    left.store(splits(item.sequence, layer + 1, item.kv_head), std::memory_order_relaxed);
+  }
+  kernels::merge_splits(group_, partials, splits_for(tokens), attended_.data() + out);
 }
 
 // hidden += weights x, for the rows of `item`.

@@ -39,7 +39,12 @@ class DecodeStep {
  private:
   // The keys and values one thread attends to at a time.
   struct AttentionItem {
-    std::int64_t sequence, kv_head, split;
+    std::int32_t sequence, kv_head, split;
+  };
+  // The items of one layer in attention_items_.
+  struct ItemRange {
+    std::size_t first = 0;
+    std::int64_t count = 0;
   };
   // Buffers of one thread, of kDecodeBatchMax rows each.
   struct Scratch {
@@ -50,6 +55,7 @@ class DecodeStep {
   void prepare(const DecodeBatch& batch);
   void work(int member, const DecodeBatch& batch, const RopeTable& rope);
   void project_head(std::int64_t item, std::int64_t layer, const RopeTable& rope, Scratch& scratch);
+  void list_items(std::int64_t layer);
   void store_kv(std::int64_t sequence, std::int64_t layer, std::int64_t row_in_pool,
                 const float* values);
   void attend(const AttentionItem& item, std::int64_t layer);
@@ -60,6 +66,8 @@ class DecodeStep {
   kernels::RowRange item_rows(std::int64_t item, std::int64_t rows) const;
   std::int64_t items_of(std::int64_t rows) const;
   std::int64_t position(std::int64_t sequence) const;
+  std::int64_t rows(std::int64_t sequence, std::int64_t layer, std::int64_t kv_head) const;
+  std::int64_t splits(std::int64_t sequence, std::int64_t layer, std::int64_t kv_head) const;
 
   const ModelSpec spec_;
   const DecodeWeights& weights_;
@@ -74,6 +82,7 @@ class DecodeStep {
   std::vector<float> partials_;  // [sequences][kv_heads][splits_max_] partial results
   std::int64_t splits_max_ = 0;
   std::vector<AttentionItem> attention_items_;
+  std::vector<ItemRange> item_ranges_;  // by layer; all the same when no head has dropped rows
   // Splits of [sequences][kv_heads] still to be done in this layer; who does the last one merges.
   std::unique_ptr<std::atomic<std::int64_t>[]> splits_left_;
   std::vector<Scratch> scratch_;  // by member

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -44,6 +45,11 @@ Error no_memory(double bytes, const std::string& why) {
 
 std::size_t KvShape::bytes_per_token() const {
   return static_cast<std::size_t>(layers * kv_heads * head_dim) * 2 * dtype_block_bytes(dtype);
+}
+
+std::int64_t KvSequence::rows_max() const {
+  const auto least = std::min_element(dropped.begin(), dropped.end());
+  return tokens - (least == dropped.end() ? 0 : *least);
 }
 
 std::int64_t kv_blocks_for(std::int64_t tokens) {

@@ -59,10 +59,20 @@ class KvPool {
   std::vector<bool> is_acquired_;  // by block: a double release is caught where it happens
 };
 
-// One request's place in a pool: the first `tokens` positions of its blocks are filled.
+// One request's place in a pool. A head's rows lie one after another from the first row of its
+// blocks on; of each head of each layer, those of some tokens may have been left out.
 struct KvSequence {
   std::vector<KvBlockId> blocks;
-  std::int64_t tokens = 0;
+  std::int64_t tokens = 0;  // seen so far: the position of the next one
+  // [layer][kv_head]: how many of them have no row there; empty: none. Tokens that come later get a
+  // row in every head, so these numbers stay.
+  std::vector<std::int64_t> dropped = {};
+
+  // The rows of head number `head` (layer * kv_heads + KV head).
+  std::int64_t rows(std::size_t head) const {
+    return tokens - (dropped.empty() ? 0 : dropped[head]);
+  }
+  std::int64_t rows_max() const;  // of the longest head
 };
 
 std::int64_t kv_blocks_for(std::int64_t tokens);

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "kernels/linear/dequantize.hpp"
@@ -25,6 +28,14 @@ class ReferenceForward {
         spec_(model.spec()),
         kv_dtype_(kv_dtype),
         rope_(RopeFrequencies::build(spec_.rope, model.weight(WeightRole::kRopeFactors))) {}
+
+  // From query `first_query` on, keys and values for which `is_dropped(layer, kv_head, token)` are
+  // not seen: a cache from which rows were left out after a prompt.
+  using IsDropped = std::function<bool(std::int64_t, std::size_t, std::size_t)>;
+  void drop(std::size_t first_query, IsDropped is_dropped) {
+    first_query_ = first_query;
+    is_dropped_ = std::move(is_dropped);
+  }
 
   // Logits after each of `tokens`, at positions 0, 1, ...
   std::vector<Vector> logits(std::span<const TokenId> tokens) const {
@@ -110,7 +121,8 @@ class ReferenceForward {
       rotate(keys.back(), t);
       round_kv(keys.back());
       round_kv(values.back());
-      add(hidden[t], product(WeightRole::kAttentionOutput, layer, attend(query, keys, values)));
+      add(hidden[t],
+          product(WeightRole::kAttentionOutput, layer, attend(layer, query, keys, values)));
     }
     for (Vector& x : hidden) {
       const Vector y = norm(WeightRole::kFfnNorm, layer, x);
@@ -125,7 +137,7 @@ class ReferenceForward {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] += y[i];
   }
 
-  Vector attend(const Vector& query, const std::vector<Vector>& keys,
+  Vector attend(std::int64_t layer, const Vector& query, const std::vector<Vector>& keys,
                 const std::vector<Vector>& values) const {
     const auto width = static_cast<std::size_t>(spec_.head_dim);
     const auto shared = static_cast<std::size_t>(spec_.heads / spec_.kv_heads);
@@ -135,6 +147,12 @@ class ReferenceForward {
       const std::size_t kv = head / shared * width;
       Vector weights;
       for (const Vector& key : keys) {
+        const auto token = static_cast<std::size_t>(&key - keys.data());
+        if (is_dropped_ && keys.size() > first_query_ && token < first_query_ &&
+            is_dropped_(layer, head / shared, token)) {
+          weights.push_back(-std::numeric_limits<double>::infinity());
+          continue;
+        }
         double score = 0;
         for (std::size_t d = 0; d < width; ++d) score += query[q + d] * key[kv + d];
         weights.push_back(score / std::sqrt(static_cast<double>(width)));
@@ -155,6 +173,8 @@ class ReferenceForward {
   const ModelSpec spec_;
   DType kv_dtype_;
   RopeFrequencies rope_;
+  std::size_t first_query_ = 0;
+  IsDropped is_dropped_;
 };
 
 }  // namespace sluice::runtime

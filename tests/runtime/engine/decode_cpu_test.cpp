@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/kv/kv_pool.hpp"
+#include "tests/support/drop_rows.hpp"
 #include "tests/support/reference_forward.hpp"
 #include "tests/support/tiny_model.hpp"
 
@@ -143,6 +144,74 @@ TEST(DecodeCpu, ABatchGivesWhatItsSequencesGiveAlone) {
   }
 }
 
+// Layers and heads keep different numbers of rows; one head keeps none, one all.
+bool is_dropped(std::int64_t layer, std::size_t head, std::size_t token) {
+  if (layer == 0 && head == 0) return true;
+  if (layer == 1 && head == 1) return false;
+  return (token * 7 + head + static_cast<std::size_t>(layer) * 3) % 5 < 2;
+}
+
+TEST(DecodeCpu, AttendsToTheRowsOfEachHeadAlone) {
+  ModelSpec spec = tiny_spec();
+  spec.vocab = 31;
+  const TinyModel model(spec);
+  constexpr std::size_t kPrompt = 300;  // several splits, and fewer of them in some heads
+  const auto tokens = random_tokens(kPrompt + 40, spec.vocab, 9);
+  ReferenceForward reference(model, DType::kF32);
+  reference.drop(kPrompt, is_dropped);
+  const auto expected = reference.logits(tokens);
+
+  const std::int64_t blocks = kv_blocks_for(kPrompt + 40);
+  auto pool = pool_for(spec, DType::kF32, 2 * blocks);
+  std::vector<std::vector<float>> alone;
+  for (const int threads : {1, 3}) {
+    SCOPED_TRACE(threads);
+    auto engine = create_decode_cpu(model, {.threads = threads}).value();
+    KvSequence ragged{pool->acquire(blocks).value(), 0};
+    KvSequence whole{pool->acquire(blocks).value(), 0};
+    const auto step = [&](std::size_t t, std::vector<KvSequence*> sequences) {
+      std::vector<float> logits(sequences.size() * static_cast<std::size_t>(spec.vocab));
+      const std::vector<TokenId> inputs(sequences.size(), tokens[t]);
+      engine->decode(*pool, sequences, inputs, logits).value();
+      return logits;
+    };
+    for (std::size_t t = 0; t < kPrompt; ++t) step(t, {&ragged, &whole});
+    drop_rows(*pool, ragged, is_dropped);
+    for (std::size_t t = kPrompt; t < tokens.size(); ++t) {
+      const auto logits = step(t, {&whole, &ragged});  // a whole cache beside a ragged one
+      const auto ours = logits.begin() + spec.vocab;
+      for (std::size_t i = 0; i < static_cast<std::size_t>(spec.vocab); ++i) {
+        ASSERT_NEAR(ours[static_cast<std::ptrdiff_t>(i)], expected[t][i], 2e-5) << t << " " << i;
+      }
+      if (threads == 1) {
+        alone.emplace_back(logits);
+      } else {
+        EXPECT_EQ(logits, alone[t - kPrompt]) << "the number of threads changed a bit";
+      }
+    }
+    EXPECT_EQ(ragged.rows(0), 40);
+    EXPECT_EQ(ragged.rows_max(), static_cast<std::int64_t>(tokens.size()));
+    pool->release(ragged.blocks);
+    pool->release(whole.blocks);
+  }
+}
+
+TEST(DecodeCpu, NoDroppedRowsChangeNoBit) {
+  const TinyModel model(tiny_spec());
+  const auto tokens = random_tokens(150, model.spec().vocab, 4);
+  const auto expected = run(model, 2, DType::kBF16, tokens);
+  auto engine = create_decode_cpu(model, {.threads = 2}).value();
+  auto pool = pool_for(model.spec(), DType::kBF16, kv_blocks_for(150));
+  KvSequence sequence{pool->acquire(kv_blocks_for(150)).value(), 0};
+  sequence.dropped.assign(static_cast<std::size_t>(model.spec().layers * model.spec().kv_heads), 0);
+  KvSequence* const sequences[] = {&sequence};
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    std::vector<float> logits(static_cast<std::size_t>(model.spec().vocab));
+    engine->decode(*pool, sequences, {&tokens[t], 1}, logits).value();
+    ASSERT_EQ(logits, expected[t]) << "position " << t;
+  }
+}
+
 TEST(DecodeCpu, AgreesWithTheReferenceOnTheDefaultModel) {
   if (std::string(SLUICE_DEFAULT_MODEL).empty()) GTEST_SKIP() << "no default model was given";
   const auto model = ModelFile::open(SLUICE_DEFAULT_MODEL).value();
@@ -193,6 +262,17 @@ TEST_F(DecodeCpuRefuses, ASequenceAtTheEndOfTheContext) {
 TEST_F(DecodeCpuRefuses, ABlockOutsideThePool) {
   sequence_.blocks[0] = 20;
   EXPECT_THAT(error_of(*pool_, {&sequence_}, {1}).message, testing::HasSubstr("outside the pool"));
+}
+
+TEST_F(DecodeCpuRefuses, DroppedRowsThatCannotBe) {
+  sequence_.tokens = 3;
+  sequence_.dropped = {1};
+  EXPECT_THAT(error_of(*pool_, {&sequence_}, {1}).message, testing::HasSubstr("layers and heads"));
+  const auto heads = static_cast<std::size_t>(model_.spec().layers * model_.spec().kv_heads);
+  sequence_.dropped.assign(heads, 4);
+  EXPECT_THAT(error_of(*pool_, {&sequence_}, {1}).message, testing::HasSubstr("more dropped"));
+  sequence_.dropped.assign(heads, -1);
+  EXPECT_THAT(error_of(*pool_, {&sequence_}, {1}).message, testing::HasSubstr("fewer than none"));
 }
 
 TEST_F(DecodeCpuRefuses, TheSameSequenceTwice) {
