@@ -42,6 +42,8 @@ class ByteWriter {
     put(static_cast<std::uint32_t>(values.size()));
     append(values.data(), values.size_bytes());
   }
+  // The bytes alone.
+  void put_bytes(Bytes bytes) { append(bytes.data(), bytes.size()); }
   void put_string(std::string_view text) { put_array(std::span(text.data(), text.size())); }
 
   const std::vector<std::byte>& bytes() const { return buffer_; }
@@ -89,7 +91,16 @@ class ByteReader {
     return std::string(characters.begin(), characters.end());
   }
 
+  // The next `count` bytes, in place.
+  Result<Bytes> get_bytes(std::size_t count) {
+    if (bytes_.size() < count) return truncated();
+    const Bytes taken = bytes_.first(count);
+    bytes_ = bytes_.subspan(count);
+    return taken;
+  }
+
   std::size_t remaining() const { return bytes_.size(); }
+  Bytes rest() const { return bytes_; }
 
  private:
   static Error truncated() { return make_error(ErrorCode::kCorrupt, "message ends too early"); }

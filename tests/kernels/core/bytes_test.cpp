@@ -50,6 +50,19 @@ TEST(Bytes, EveryTruncationIsAnError) {
   }
 }
 
+TEST(Bytes, BytesAreTakenInPlaceAndNeverBeyondTheEnd) {
+  ByteWriter writer;
+  writer.put_bytes(as_bytes("abcde"));
+  EXPECT_EQ(writer.bytes().size(), 5U);
+  ByteReader reader(writer.bytes());
+  const Result<Bytes> taken = reader.get_bytes(2);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->data(), writer.bytes().data());
+  EXPECT_EQ(reader.rest().data(), writer.bytes().data() + 2);
+  EXPECT_FALSE(reader.get_bytes(4));
+  EXPECT_EQ(reader.rest().size(), 3U);
+}
+
 TEST(Bytes, ALyingCountAllocatesNothing) {
   ByteWriter writer;
   writer.put(std::uint32_t{0xffffffffU});
