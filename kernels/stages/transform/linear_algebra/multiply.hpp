@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products whose bits are the same on every machine: the only ones that frames may use.
+//
+// out[r][c] is the sum over k, in ascending order, of a[r][k] * b[k][c]: a product, rounded, and a
+// sum, rounded, never fused. Columns are independent, so they are what vectors hold; how the work
+// is cut into blocks changes nothing. One thread. `out` overlaps neither factor.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/stages/matrix.hpp"
+
+namespace sluice::kernels {
+
+// As ConstMatrix and Matrix, in FP64.
+struct ConstMatrix64 {
+  const double* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t stride = 0;
+};
+struct Matrix64 {
+  double* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t stride = 0;
+
+  operator ConstMatrix64() const { return {data, rows, columns, stride}; }  // NOLINT: only a view
+};
+
+// a [R][K], b [K][C], out [R][C].
+void multiply(ConstMatrix a, ConstMatrix b, Matrix out);
+void multiply(ConstMatrix64 a, ConstMatrix64 b, Matrix64 out);
+
+// a [R][K], b [C][K]: a times b's transpose.
+void multiply_transposed(ConstMatrix a, ConstMatrix b, Matrix out);
+void multiply_transposed(ConstMatrix64 a, ConstMatrix64 b, Matrix64 out);
+
+// a [K][R], b [K][C]: a's transpose times b.
+void transposed_multiply(ConstMatrix a, ConstMatrix b, Matrix out);
+
+// Adds a's transpose times a to sum [C][C]; products and sums in FP64.
+void add_gram(ConstMatrix a, Matrix64 sum);
+
+// out = a times b on the GPU: all pointers are device memory, strides are in elements. Queued on
+// `stream` (a cudaStream_t; nullptr is the default one). The same bits as multiply().
+struct MultiplyTask {
+  ConstMatrix a;
+  ConstMatrix b;
+  Matrix out;
+  bool b_is_transposed = false;  // b [C][K]
+};
+
+}  // namespace sluice::kernels
