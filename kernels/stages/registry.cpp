@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "kernels/stages/quantize/delta/delta.hpp"
+#include "kernels/stages/quantize/kvquant/kvquant.hpp"
+#include "kernels/stages/quantize/rtn/rtn.hpp"
 
 namespace sluice::kernels {
 
@@ -13,7 +15,9 @@ std::span<const StageRow> stage_table() {
       // select
       // transform
       // quantize
+      rtn_row(),
       delta_row(),
+      kvquant_row(),
       // correct
       // entropy
   };
