@@ -12,9 +12,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/core/result.hpp"
+#include "kernels/stages/select/layer_queries.hpp"
 #include "runtime/kv/kv_pool.hpp"
 #include "runtime/model/model_file.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
@@ -40,6 +42,27 @@ struct EngineOptions {
 using LayerReady =
     std::function<void(std::int64_t layer, std::int64_t first_token, std::int64_t last_token)>;
 
+// Watches attention, for scores of tokens. Costs nothing where nobody does.
+struct PrefillObserver {
+  // Queries from this position on are handed over.
+  std::int64_t first_token = 0;
+  bool similarity = false;  // of the residual stream too, for all tokens
+  // Called on the engine's thread after a layer's attention, hence after its LayerReady, for each
+  // layer and each piece of a chunk: pieces of one layer come in order and cover the chunk up to
+  // last_token, and layers come in order within a piece.
+  std::function<void(const kernels::LayerQueries& queries)> observe;
+};
+
+struct PrefillHooks {
+  PrefillHooks() = default;
+  PrefillHooks(LayerReady ready,  // NOLINT: implicit, most callers have no other hook
+               const PrefillObserver* watcher = nullptr)
+      : layer_ready(std::move(ready)), observer(watcher) {}
+
+  LayerReady layer_ready;                     // may be empty
+  const PrefillObserver* observer = nullptr;  // may be null
+};
+
 class PrefillEngine {
  public:
   virtual ~PrefillEngine() = default;
@@ -54,7 +77,12 @@ class PrefillEngine {
   // `logits`: empty, or vocab floats for the chunk's last token, or tokens.size() * vocab floats
   // for all of them.
   virtual Status prefill(KvPool& pool, KvSequence& sequence, std::span<const TokenId> tokens,
-                         const LayerReady& layer_ready, std::span<float> logits) = 0;
+                         const PrefillHooks& hooks, std::span<float> logits) = 0;
+
+  // For each head h the matrix W_h^T W_h, [heads][head_dim][head_dim], of the columns of the
+  // attention's output projection that take its result: |W_h v|^2 = v^T W_h^T W_h v. Computed when
+  // first asked for; the engine owns it.
+  virtual Result<std::span<const float>> output_gram(std::int64_t layer) = 0;
 
   virtual const ModelSpec& spec() const = 0;
   virtual ComputeType compute() const = 0;  // what kAuto became

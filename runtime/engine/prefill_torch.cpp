@@ -2,6 +2,8 @@
 #include "runtime/engine/prefill_torch.hpp"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/eye.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -32,7 +34,7 @@ class TorchPrefill final : public PrefillEngine {
                                            : create_plain_forward(weights_)) {}
 
   Status prefill(KvPool& pool, KvSequence& sequence, std::span<const TokenId> tokens,
-                 const LayerReady& layer_ready, std::span<float> logits) override {
+                 const PrefillHooks& hooks, std::span<float> logits) override {
     if (auto status = check(pool, sequence, tokens, logits); !status) return status;
     const auto count = static_cast<std::int64_t>(tokens.size());
     const bool wants_all = logits.size() == tokens.size() * vocab();
@@ -53,11 +55,24 @@ class TorchPrefill final : public PrefillEngine {
                        .blocks = sequence.blocks,
                        .first_token = sequence.tokens + done,
                        .tokens = tokens.subspan(first, size),
-                       .layer_ready = &layer_ready,
+                       .hooks = &hooks,
                        .logits = wanted});
       }
       sequence.tokens += count;
       return {};
+    });
+  }
+
+  Result<std::span<const float>> output_gram(std::int64_t layer) override {
+    if (layer < 0 || layer >= spec().layers) {
+      return invalid("the model has no layer " + std::to_string(layer));
+    }
+    return guard_torch("reading a projection", [&]() -> Result<std::span<const float>> {
+      at::set_num_threads(threads_);
+      grams_.resize(weights_.layers.size());
+      auto& gram = grams_[static_cast<std::size_t>(layer)];
+      if (gram.empty()) gram = compute_gram(layer);
+      return std::span<const float>(gram);
     });
   }
 
@@ -66,6 +81,20 @@ class TorchPrefill final : public PrefillEngine {
   std::size_t weight_bytes() const override { return weights_.bytes; }
 
  private:
+  // The projection may exist reordered only: its columns are what it makes of unit vectors.
+  std::vector<float> compute_gram(std::int64_t layer) const {
+    const std::int64_t heads = spec().heads;
+    const std::int64_t dim = spec().head_dim;
+    const auto options =
+        at::TensorOptions().dtype(torch_type(weights_.compute)).device(weights_.embedding.device());
+    const TorchLinear& output = weights_.layers[static_cast<std::size_t>(layer)].attention_output;
+    const at::Tensor columns =
+        output.apply(at::eye(heads * dim, options)).to(at::kFloat).view({heads, dim, -1});
+    const at::Tensor gram = at::bmm(columns, columns.transpose(1, 2)).cpu().contiguous();
+    const float* values = gram.const_data_ptr<float>();
+    return {values, values + gram.numel()};
+  }
+
   std::size_t vocab() const { return static_cast<std::size_t>(weights_.spec.vocab); }
 
   Status check(const KvPool& pool, const KvSequence& sequence, std::span<const TokenId> tokens,
@@ -108,6 +137,7 @@ class TorchPrefill final : public PrefillEngine {
   TorchWeights weights_;
   int threads_;
   std::unique_ptr<TorchForward> forward_;
+  std::vector<std::vector<float>> grams_;  // by layer; empty: not asked for yet
 };
 
 }  // namespace

@@ -168,6 +168,10 @@ class Attention {
       auto* to = static_cast<std::byte*>(chunk_.out.data) +
                  (token * chunk_.out.stride + head * head_dim_) * element_bytes;
       kernels::softmax_finish(block, row, to, chunk_.out.dtype);
+      if (chunk_.lse != nullptr) {
+        chunk_.lse[token * chunk_.heads + head] =
+            block.maximum[row] * block.scale + std::log(block.total[row]);
+      }
     }
   }
 

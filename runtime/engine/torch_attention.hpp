@@ -19,6 +19,8 @@ struct AttentionChunk {
   std::int64_t heads = 0;      // of queries
   kernels::ConstRows queries;  // after RoPE; a row is a token's heads one after another
   kernels::Rows out;           // the same shape
+  // Null, or [tokens][heads]: the natural logarithm of the sum of exp(q . k / sqrt(head_dim)).
+  float* lse = nullptr;
 };
 
 // Whether the products can be of BF16 here (AVX512 or AMX); else `is_bf16` below must be false.

@@ -7,6 +7,16 @@
 
 namespace sluice::runtime {
 
+const PrefillObserver* ForwardChunk::observer() const {
+  const PrefillObserver* watcher = hooks == nullptr ? nullptr : hooks->observer;
+  return watcher != nullptr && watcher->observe ? watcher : nullptr;
+}
+
+std::int64_t ForwardChunk::first_watched() const {
+  if (observer() == nullptr) return last_token();
+  return std::clamp(observer()->first_token, first_token, last_token());
+}
+
 const RopeTable& GrowingRope::reaching(std::int64_t positions) {
   if (positions <= table_.positions()) return table_;
   const auto rounded =

@@ -20,8 +20,14 @@ struct ForwardChunk {
   std::span<const KvBlockId> blocks;  // reach first_token + tokens.size()
   std::int64_t first_token = 0;
   std::span<const TokenId> tokens;
-  const LayerReady* layer_ready = nullptr;  // may be null
-  std::span<float> logits;                  // empty, of the last token, or of all tokens
+  const PrefillHooks* hooks = nullptr;  // may be null
+  std::span<float> logits;              // empty, of the last token, or of all tokens
+
+  std::int64_t last_token() const { return first_token + static_cast<std::int64_t>(tokens.size()); }
+  // Null unless somebody watches.
+  const PrefillObserver* observer() const;
+  // The first of this chunk's tokens whose queries are watched; last_token() for none.
+  std::int64_t first_watched() const;
 };
 
 class TorchForward {

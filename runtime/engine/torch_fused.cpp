@@ -17,6 +17,7 @@
 #include "kernels/elementwise/rope.hpp"
 #include "kernels/elementwise/silu_mul.hpp"
 #include "kernels/linear/matvec.hpp"
+#include "runtime/engine/similarity.hpp"
 #include "runtime/engine/torch_attention.hpp"
 #include "runtime/engine/torch_forward.hpp"
 
@@ -59,14 +60,19 @@ class FusedForward final : public TorchForward {
       const at::Tensor qkv = weights.qkv.apply(h);
       store(chunk, layer, qkv);
       std::int64_t first = 0;
+      bool is_observed = chunk.observer() != nullptr;
       if (layer + 1 == spec_.layers && !wants_all) {
         // Past the last layer's K and V only the last token's logits are wanted, if any.
+        if (is_observed) observe_apart(chunk, layer, qkv, x);
+        is_observed = false;
         if (chunk.logits.empty()) return;
         first = tokens - 1;
         x = x.narrow(0, first, 1);
       }
-      const at::Tensor attended = weights.attention_output.apply(
-          attend(chunk, layer, qkv.narrow(0, first, tokens - first)));
+      if (is_observed) lse_.resize(static_cast<std::size_t>(tokens * spec_.heads));
+      const at::Tensor attended = weights.attention_output.apply(attend(
+          chunk, layer, qkv.narrow(0, first, tokens - first), is_observed ? lse_.data() : nullptr));
+      if (is_observed) observe(chunk, layer, qkv, x, attended, lse_.data());
       const bool is_last = layer + 1 == spec_.layers;
       const at::Tensor& next_norm =
           is_last ? weights_.output_norm
@@ -99,24 +105,67 @@ class FusedForward final : public TorchForward {
                        .tokens = tokens,
                        .k = rows_of(qkv, key_column),
                        .v = rows_of(qkv, key_column + spec_.kv_width())});
-    if (chunk.layer_ready != nullptr && *chunk.layer_ready) {
-      (*chunk.layer_ready)(layer, chunk.first_token, chunk.first_token + tokens);
+    if (chunk.hooks != nullptr && chunk.hooks->layer_ready) {
+      chunk.hooks->layer_ready(layer, chunk.first_token, chunk.first_token + tokens);
     }
   }
 
-  // `qkv`: the rows of the chunk's last tokens.
-  at::Tensor attend(const ForwardChunk& chunk, std::int64_t layer, const at::Tensor& qkv) {
+  // `qkv`: the rows of the chunk's last tokens. `lse`: null, or a value for each and each head.
+  at::Tensor attend(const ForwardChunk& chunk, std::int64_t layer, const at::Tensor& qkv,
+                    float* lse) {
     const std::int64_t tokens = qkv.size(0);
     at::Tensor out = at::empty({tokens, spec_.heads * spec_.head_dim}, qkv.options());
-    const auto end = chunk.first_token + static_cast<std::int64_t>(chunk.tokens.size());
     attend_chunk({.pages = kv_pages_of(chunk, layer, starts_),
-                  .first_token = end - tokens,
+                  .first_token = chunk.last_token() - tokens,
                   .tokens = tokens,
                   .heads = spec_.heads,
                   .queries = rows_of(qkv),
-                  .out = rows_of(out)},
+                  .out = rows_of(out),
+                  .lse = lse},
                  is_bf16_attention_);
     return out;
+  }
+
+  // `qkv`, `x`, `attended` and `lse` are of all the chunk's tokens; `attended` may be undefined if
+  // no similarity is asked for, and `lse` may begin at the first watched token's row only.
+  void observe(const ForwardChunk& chunk, std::int64_t layer, const at::Tensor& qkv,
+               const at::Tensor& x, const at::Tensor& attended, const float* lse) {
+    const std::int64_t first = chunk.first_watched();
+    const std::int64_t skipped = first - chunk.first_token;
+    kernels::LayerQueries queries{.layer = layer,
+                                  .first_token = first,
+                                  .last_token = chunk.last_token(),
+                                  .heads = spec_.heads,
+                                  .queries = rows_of(qkv),
+                                  .lse = lse + skipped * spec_.heads,
+                                  .pages = kv_pages_of(chunk, layer, starts_)};
+    queries.queries.data = static_cast<const std::byte*>(queries.queries.data) +
+                           skipped * qkv.stride(0) * static_cast<std::int64_t>(qkv.element_size());
+    if (chunk.observer()->similarity) {
+      queries.similarity_tokens = x.size(0);
+      queries.similarity_sum =
+          similarity_sum(x.size(0), spec_.hidden, x.const_data_ptr<float>(), rows_of(attended));
+    }
+    chunk.observer()->observe(queries);
+  }
+
+  // Where attention itself is not wanted for all tokens: what the observer asks for, no more.
+  void observe_apart(const ForwardChunk& chunk, std::int64_t layer, const at::Tensor& qkv,
+                     const at::Tensor& x) {
+    const std::int64_t tokens = qkv.size(0);
+    const std::int64_t skipped =
+        chunk.observer()->similarity ? 0 : chunk.first_watched() - chunk.first_token;
+    lse_.resize(static_cast<std::size_t>(tokens * spec_.heads));
+    at::Tensor attended;
+    if (skipped < tokens) {
+      attended = attend(chunk, layer, qkv.narrow(0, skipped, tokens - skipped),
+                        lse_.data() + skipped * spec_.heads);
+      if (chunk.observer()->similarity) {
+        const TorchLayer& weights = weights_.layers[static_cast<std::size_t>(layer)];
+        attended = weights.attention_output.apply(attended);
+      }
+    }
+    observe(chunk, layer, qkv, x, attended, lse_.data());
   }
 
   // Adds the attention's and the feed-forward's outputs to `x`, and normalises it for what is next.
@@ -169,6 +218,7 @@ class FusedForward final : public TorchForward {
   GrowingRope rope_;
   bool is_bf16_attention_;
   std::vector<std::byte*> starts_;  // of the current layer's blocks
+  std::vector<float> lse_;          // of the current piece, where somebody watches
 };
 
 }  // namespace

@@ -9,15 +9,20 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/logsumexp.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/stack.h>
 
+#include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 
 #include "kernels/elementwise/kv_pages.hpp"
+#include "runtime/engine/similarity.hpp"
 #include "runtime/engine/torch_forward.hpp"
 
 namespace sluice::runtime {
@@ -42,8 +47,9 @@ class PlainForward final : public TorchForward {
                              .split_with_sizes({spec_.heads, spec_.kv_heads, spec_.kv_heads}, 1);
       const at::Tensor queries = rotate(parts[0], cos, sin);
       store(chunk, layer, rotate(parts[1], cos, sin), parts[2]);
-      const at::Tensor attended = attend(chunk, layer, queries);
-      x = x + weights.attention_output.apply(attended);
+      const at::Tensor attended = weights.attention_output.apply(attend(chunk, layer, queries));
+      if (chunk.observer() != nullptr) observe(chunk, layer, queries, x, attended);
+      x = x + attended;
       const auto gate_up = weights.gate_up.apply(norm(x, weights.ffn_norm)).chunk(2, 1);
       x = x + weights.down.apply(at::silu(gate_up[0]) * gate_up[1]);
     }
@@ -94,8 +100,8 @@ class PlainForward final : public TorchForward {
                        .tokens = tokens,
                        .k = {k.const_data_ptr(), dtype, spec_.kv_width()},
                        .v = {v.const_data_ptr(), dtype, spec_.kv_width()}});
-    if (chunk.layer_ready != nullptr && *chunk.layer_ready) {
-      (*chunk.layer_ready)(layer, chunk.first_token, chunk.first_token + tokens);
+    if (chunk.hooks != nullptr && chunk.hooks->layer_ready) {
+      chunk.hooks->layer_ready(layer, chunk.first_token, chunk.first_token + tokens);
     }
   }
 
@@ -126,6 +132,53 @@ class PlainForward final : public TorchForward {
     }
     const at::Tensor out = at::scaled_dot_product_attention(q, k, v, mask, 0.0, !mask.has_value());
     return out.squeeze(0).transpose(0, 1).reshape({tokens, spec_.heads * spec_.head_dim});
+  }
+
+  // The scores of the watched queries over again, one head at a time: [watched tokens][positions].
+  // `queries`: [tokens, heads, head_dim]. Gives [watched tokens, heads] FP32 on the host.
+  at::Tensor log_sums(const ForwardChunk& chunk, std::int64_t layer, const at::Tensor& queries) {
+    const std::int64_t watched = chunk.last_token() - chunk.first_watched();
+    at::Tensor sums = at::empty({watched, spec_.heads}, at::TensorOptions().dtype(at::kFloat));
+    if (watched == 0) return sums;
+    const at::Tensor keys = gather(chunk, layer, kernels::KvHalf::kKey, queries).squeeze(0);
+    const auto options = at::TensorOptions().device(queries.device()).dtype(at::kLong);
+    const at::Tensor row = at::arange(chunk.first_watched(), chunk.last_token(), options);
+    const at::Tensor column = at::arange(chunk.last_token(), options);
+    const at::Tensor hidden = column.unsqueeze(0) > row.unsqueeze(1);
+    const double scale = 1.0 / std::sqrt(static_cast<double>(spec_.head_dim));
+    for (std::int64_t head = 0; head < spec_.heads; ++head) {
+      const at::Tensor q = queries.select(1, head).narrow(0, queries.size(0) - watched, watched);
+      const at::Tensor scores = at::mm(q.to(at::kFloat), keys[head].to(at::kFloat).t()) * scale;
+      sums.select(1, head).copy_(
+          at::logsumexp(scores.masked_fill(hidden, -std::numeric_limits<double>::infinity()), {1}));
+    }
+    return sums;
+  }
+
+  void observe(const ForwardChunk& chunk, std::int64_t layer, const at::Tensor& queries,
+               const at::Tensor& x, const at::Tensor& attended) {
+    const at::Tensor lse = log_sums(chunk, layer, queries);
+    const at::Tensor host =
+        queries.narrow(0, queries.size(0) - lse.size(0), lse.size(0)).cpu().contiguous();
+    const bool is_f32 = host.scalar_type() == at::kFloat;
+    kernels::LayerQueries seen{
+        .layer = layer,
+        .first_token = chunk.first_watched(),
+        .last_token = chunk.last_token(),
+        .heads = spec_.heads,
+        .queries = {host.const_data_ptr(), is_f32 ? DType::kF32 : DType::kBF16,
+                    spec_.heads * spec_.head_dim},
+        .lse = lse.const_data_ptr<float>(),
+        .pages = kv_pages_of(chunk, layer, starts_)};
+    if (chunk.observer()->similarity) {
+      const at::Tensor before = x.cpu().contiguous();
+      const at::Tensor added = attended.to(at::kFloat).cpu().contiguous();
+      seen.similarity_tokens = before.size(0);
+      seen.similarity_sum =
+          similarity_sum(before.size(0), spec_.hidden, before.const_data_ptr<float>(),
+                         {added.const_data_ptr(), DType::kF32, spec_.hidden});
+    }
+    chunk.observer()->observe(seen);
   }
 
   void write_logits(const at::Tensor& x, std::span<float> logits) const {

@@ -60,17 +60,29 @@ class Attention : public ::testing::TestWithParam<std::tuple<std::int64_t, std::
     return out;
   }
 
+  // exp(q . k / sqrt(kDim))
+  double exact_weight(std::int64_t token, std::int64_t head, std::int64_t key) const {
+    const std::int64_t kv_head = head / (heads_ / kv_heads_);
+    double score = 0;
+    for (std::int64_t d = 0; d < kDim; ++d) {
+      score += static_cast<double>(queries_[index((token * heads_ + head) * kDim + d)]) *
+               keys_[index((key * kv_heads_ + kv_head) * kDim + d)];
+    }
+    return std::exp(score / std::sqrt(static_cast<double>(kDim)));
+  }
+
+  double exact_log_sum(std::int64_t token, std::int64_t head) const {
+    double total = 0;
+    for (std::int64_t key = 0; key <= token; ++key) total += exact_weight(token, head, key);
+    return std::log(total);
+  }
+
   double exact(std::int64_t token, std::int64_t head, std::int64_t i) const {
     const std::int64_t kv_head = head / (heads_ / kv_heads_);
     double total = 0;
     double sum = 0;
     for (std::int64_t key = 0; key <= token; ++key) {
-      double score = 0;
-      for (std::int64_t d = 0; d < kDim; ++d) {
-        score += static_cast<double>(queries_[index((token * heads_ + head) * kDim + d)]) *
-                 keys_[index((key * kv_heads_ + kv_head) * kDim + d)];
-      }
-      const double weight = std::exp(score / std::sqrt(static_cast<double>(kDim)));
+      const double weight = exact_weight(token, head, key);
       total += weight;
       sum += weight * values_[index((key * kv_heads_ + kv_head) * kDim + i)];
     }
@@ -107,6 +119,30 @@ TEST_P(Attention, ATokenDoesNotDependOnItsChunk) {
       const auto part = attend(first, kTokens - first, is_bf16);
       EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + first * heads_ * kDim))
           << "from " << first << " bf16 " << is_bf16;
+    }
+  }
+}
+
+TEST_P(Attention, TheLogSumNormalisesTheWeights) {
+  for (const bool is_bf16 : {false, true}) {
+    if (is_bf16 && !has_bf16_attention()) continue;
+    constexpr std::int64_t kFirst = 40;
+    const std::int64_t width = heads_ * kDim;
+    std::vector<float> out(index((kTokens - kFirst) * width), NAN);
+    std::vector<float> lse(index((kTokens - kFirst) * heads_), NAN);
+    attend_chunk({.pages = pages_,
+                  .first_token = kFirst,
+                  .tokens = kTokens - kFirst,
+                  .heads = heads_,
+                  .queries = {queries_.data() + kFirst * width, DType::kF32, width},
+                  .out = {out.data(), DType::kF32, width},
+                  .lse = lse.data()},
+                 is_bf16);
+    for (const std::int64_t token : {40, 63, 64, 255, 256, 299}) {
+      for (std::int64_t head = 0; head < heads_; ++head) {
+        ASSERT_NEAR(lse[index((token - kFirst) * heads_ + head)], exact_log_sum(token, head), 1e-4)
+            << "token " << token << " head " << head << " bf16 " << is_bf16;
+      }
     }
   }
 }
