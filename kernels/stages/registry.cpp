@@ -6,6 +6,7 @@
 #include "kernels/stages/quantize/delta/delta.hpp"
 #include "kernels/stages/quantize/kvquant/kvquant.hpp"
 #include "kernels/stages/quantize/rtn/rtn.hpp"
+#include "kernels/stages/transform/unrope/unrope.hpp"
 
 namespace sluice::kernels {
 
@@ -14,6 +15,7 @@ std::span<const StageRow> stage_table() {
   static const std::vector<StageRow> table = {
       // select
       // transform
+      unrope_row(),
       // quantize
       rtn_row(),
       delta_row(),

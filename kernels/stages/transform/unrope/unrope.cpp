@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/stages/transform/unrope/unrope.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+
+#include "kernels/core/check.hpp"
+#include "kernels/stages/transform/unrope/unrope_device.hpp"
+
+namespace sluice::kernels {
+namespace {
+
+enum class Turn { kBack, kAgain };
+
+// K's task without a tile; pairs is 0 where nothing turns: V, and models without RoPE.
+struct Turning {
+  UnropeTask task;
+  std::span<const std::int32_t> positions;
+};
+
+Turning turning(const Plane& plane, Turn direction) {
+  const RopeAngles& rope = plane.shape->rope;
+  Turning result;
+  UnropeTask& task = result.task;
+  task.heads = plane.layer_count * plane.head_count;
+  task.head_dim = plane.shape->head_dim;
+  result.positions = plane.positions;
+  if (!plane.is_key()) return result;
+  task.radians = rope.radians_per_position.data();
+  task.pairs = static_cast<std::int64_t>(rope.radians_per_position.size());
+  task.is_interleaved = rope.is_interleaved;
+  // The factor came in with the cosine and the sine, and goes out with them.
+  const double factor = rope.attention_factor;
+  task.cosine_scale = direction == Turn::kBack ? 1.0 / factor : factor;
+  task.sine_scale = direction == Turn::kBack ? -1.0 / factor : factor;
+  return result;
+}
+
+void run(const Turning& turning, std::int64_t row_first, ConstMatrix from, Matrix to) {
+  UnropeTask task = turning.task;
+  task.from = from.data;
+  task.from_stride = from.stride;
+  task.to = to.data;
+  task.to_stride = to.stride;
+  task.rows = from.rows;
+  if (task.pairs == 0) {
+    for (std::int64_t row = 0; row < from.rows; ++row) {
+      std::copy_n(from.row(row), from.columns, to.row(row));
+    }
+    return;
+  }
+  SLUICE_CHECK(row_first >= 0 &&
+                   row_first + from.rows <= static_cast<std::int64_t>(turning.positions.size()),
+               "a tile outside the plane");
+  task.positions = turning.positions.data() + row_first;
+  unrope_on_host(task);
+}
+
+class ForwardPlan final : public TransformPlan {
+ public:
+  explicit ForwardPlan(const Plane& plane)
+      : turning_(turning(plane, Turn::kBack)), columns_(plane.columns()) {}
+  std::int64_t columns() const override { return columns_; }
+  void forward(std::int64_t row_first, ConstMatrix rows, Matrix transformed) override {
+    run(turning_, row_first, rows, transformed);
+  }
+
+ private:
+  Turning turning_;
+  std::int64_t columns_;
+};
+
+class BackwardPlan final : public InversePlan {
+ public:
+  explicit BackwardPlan(const Plane& plane)
+      : turning_(turning(plane, Turn::kAgain)), columns_(plane.columns()) {}
+  std::int64_t columns() const override { return columns_; }
+  void inverse(std::int64_t row_first, ConstMatrix transformed, Matrix rows) override {
+    run(turning_, row_first, transformed, rows);
+  }
+
+ private:
+  Turning turning_;
+  std::int64_t columns_;
+};
+
+Status check(const Plane& plane, std::int64_t columns) {
+  if (columns != plane.columns()) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "stage 'unrope' must come before transforms that change the columns");
+  }
+  const auto pairs = static_cast<std::int64_t>(plane.shape->rope.radians_per_position.size());
+  if (2 * pairs > plane.shape->head_dim) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "the model turns more pairs than its heads have elements for");
+  }
+  const double factor = plane.shape->rope.attention_factor;
+  if (!(factor > 0)) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "the model's attention factor must be above 0 to undo RoPE");
+  }
+  return {};
+}
+
+class UnropeStage final : public TransformStage {
+ public:
+  Result<std::unique_ptr<TransformPlan>> begin_encode(const Plane& plane, std::int64_t columns,
+                                                      ConstMatrix /*all*/,
+                                                      ByteWriter& /*side*/) const override {
+    SLUICE_TRY(check(plane, columns));
+    return std::unique_ptr<TransformPlan>(std::make_unique<ForwardPlan>(plane));
+  }
+  Result<std::unique_ptr<InversePlan>> begin_decode(const Plane& plane, std::int64_t columns,
+                                                    ByteReader& /*side*/) const override {
+    SLUICE_TRY(check(plane, columns));
+    return std::unique_ptr<InversePlan>(std::make_unique<BackwardPlan>(plane));
+  }
+};
+
+Result<std::unique_ptr<Stage>> create(const Parameters& /*parameters*/) {
+  return std::unique_ptr<Stage>(std::make_unique<UnropeStage>());
+}
+
+}  // namespace
+
+StageRow unrope_row() {
+  return {.id = 110,
+          .name = "unrope",
+          .role = StageRole::kTransform,
+          .version = 1,
+          .parameters = {},
+          .summary = "K as it was before RoPE (arXiv 2104.09864); V passes",
+          .create = create};
+}
+
+}  // namespace sluice::kernels
