@@ -54,12 +54,19 @@ std::string unknown_key(const std::string& key, std::string_view section,
 Status read_section(const SectionRow& section, const YamlNode& node, const std::string& file_name,
                     ClusterConfig& config) {
   if (node.kind == YamlKind::kNull) return {};
-  if (node.kind != YamlKind::kMap) {
+  const YamlNode* keys = &node;
+  YamlNode written_out;
+  if (node.kind == YamlKind::kScalar && !section.short_for.empty()) {
+    written_out = {YamlKind::kMap, node.line, {}, {}, {}};
+    written_out.entries.push_back({std::string(section.short_for), node.line, node});
+    keys = &written_out;
+  }
+  if (keys->kind != YamlKind::kMap) {
     return invalid(
         file_name, node.line,
         in_quotes(section.name) + " must be a section of keys, not " + yaml_kind_name(node.kind));
   }
-  for (const YamlNode::Entry& entry : node.entries) {
+  for (const YamlNode::Entry& entry : keys->entries) {
     const auto row = std::find_if(section.keys.begin(), section.keys.end(),
                                   [&](const KeyRow& key) { return key.name == entry.key; });
     if (row == section.keys.end()) {

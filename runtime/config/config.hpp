@@ -44,6 +44,13 @@ struct DecodeConfig {
   std::size_t arena_memory_bytes = std::size_t{512} << 20;  // slots granted to prefill workers
 };
 
+struct PipelineConfig {
+  std::string name = "raw";  // a preset of configs/pipelines, or the path of a pipeline file
+  std::string profile;       // what was calibrated for the model; empty: the cache folder's
+  int encode_threads = 1;    // of a prefill worker, beside its engine
+  int decode_threads = 1;    // of a decode worker, for frames
+};
+
 struct TransportConfig {
   std::string backend = "ucx";
 };
@@ -58,6 +65,7 @@ struct ClusterConfig {
   RouterConfig router;
   PrefillConfig prefill;
   DecodeConfig decode;
+  PipelineConfig pipeline;
   TransportConfig transport;
   SchedulerConfig scheduler;
 };

@@ -169,6 +169,12 @@ std::vector<SectionRow> make_schema() {
         {"sequences_max", number(&C::decode, &DecodeConfig::sequences_max, 1, 65536)},
         {"kv_memory", memory(&C::decode, &DecodeConfig::kv_memory_bytes)},
         {"arena_memory", memory(&C::decode, &DecodeConfig::arena_memory_bytes)}}},
+      {"pipeline",
+       {{"name", text(&C::pipeline, &PipelineConfig::name)},
+        {"profile", text(&C::pipeline, &PipelineConfig::profile)},
+        {"encode_threads", number(&C::pipeline, &PipelineConfig::encode_threads, 1, kThreadsMax)},
+        {"decode_threads", number(&C::pipeline, &PipelineConfig::decode_threads, 1, kThreadsMax)}},
+       "name"},
       // Which transports there are depends on the build; opening one names them.
       {"transport", {{"backend", text(&C::transport, &TransportConfig::backend)}}},
       {"scheduler", {{"policy", word(&C::scheduler, &SchedulerConfig::policy, policy_names())}}},

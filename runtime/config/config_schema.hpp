@@ -22,6 +22,7 @@ struct KeyRow {
 struct SectionRow {
   std::string_view name;
   std::vector<KeyRow> keys;
+  std::string_view short_for = {};  // "pipeline: int4" gives this key; empty: keys only
 };
 
 std::span<const SectionRow> config_schema();

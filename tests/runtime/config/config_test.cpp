@@ -50,6 +50,7 @@ router: { host: 0.0.0.0, port: 0 }
 prefill: { device: cpu, compute: f32, threads: 3, chunk_tokens: 256,
            kv_memory: 2MiB, send_memory: 3MiB }
 decode: { device: cuda, threads: 5, sequences_max: 7, kv_memory: 4GiB, arena_memory: 9000000 }
+pipeline: { name: int4, profile: /p.safetensors, encode_threads: 2, decode_threads: 3 }
 transport: { backend: sim }
 scheduler: { policy: round_robin }
 )");
@@ -71,8 +72,19 @@ scheduler: { policy: round_robin }
   EXPECT_EQ(config.decode.sequences_max, 7);
   EXPECT_EQ(config.decode.kv_memory_bytes, std::size_t{4} << 30);
   EXPECT_EQ(config.decode.arena_memory_bytes, 9000000U);
+  EXPECT_EQ(config.pipeline.name, "int4");
+  EXPECT_EQ(config.pipeline.profile, "/p.safetensors");
+  EXPECT_EQ(config.pipeline.encode_threads, 2);
+  EXPECT_EQ(config.pipeline.decode_threads, 3);
   EXPECT_EQ(config.transport.backend, "sim");
   EXPECT_EQ(config.scheduler.policy, "round_robin");
+}
+
+TEST(Config, APipelineMayBeItsNameAlone) {
+  EXPECT_EQ(parse(kLeast).pipeline.name, "raw");
+  EXPECT_EQ(parse(std::string(kLeast) + "pipeline: int4\n").pipeline.name, "int4");
+  EXPECT_EQ(error_of(std::string(kLeast) + "pipeline: [int4]\n"),
+            "test.yaml:2: \"pipeline\" must be a section of keys, not a list");
 }
 
 TEST(Config, TheFilesOfTheProjectAreValid) {
@@ -100,6 +112,9 @@ TEST(Config, LocalYamlShowsTheDefaults) {
   EXPECT_EQ(local->decode.sequences_max, least.decode.sequences_max);
   EXPECT_EQ(local->decode.kv_memory_bytes, least.decode.kv_memory_bytes);
   EXPECT_EQ(local->decode.arena_memory_bytes, least.decode.arena_memory_bytes);
+  EXPECT_EQ(local->pipeline.name, least.pipeline.name);
+  EXPECT_EQ(local->pipeline.encode_threads, least.pipeline.encode_threads);
+  EXPECT_EQ(local->pipeline.decode_threads, least.pipeline.decode_threads);
 }
 
 struct BadFile {
@@ -127,7 +142,7 @@ const BadFile kBadFiles[] = {
      "test.yaml:2: unknown section \"prefil\"; did you mean \"prefill\"?"},
     {"SectionFarFromAll", "colours: 1\n",
      "test.yaml:1: unknown section \"colours\"; valid are \"model\", \"cluster\", \"router\", "
-     "\"prefill\", \"decode\", \"transport\" and \"scheduler\""},
+     "\"prefill\", \"decode\", \"pipeline\", \"transport\" and \"scheduler\""},
     {"KeyAtTopLevel", "ranks: [router]\n",
      "test.yaml:1: unknown section \"ranks\"; it belongs in \"cluster\""},
     {"NumberIsText", std::string(kLeast) + "prefill:\n  device: cpu\n  threads: two\n",
@@ -207,7 +222,7 @@ const BadFile kBadFiles[] = {
      "test.yaml:3: the key \"router\" is given twice, first on line 2"},
     {"FileIsAList", "- router\n", "test.yaml:1: the file must be sections of keys, not a list"},
     {"TwoDocuments", std::string(kLeast) + "---\nrouter: { port: 1 }\n",
-     "test.yaml:3: a second document starts here, but one file is one configuration"},
+     "test.yaml:2: a second document starts here, but one file is one configuration"},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, ConfigError, ::testing::ValuesIn(kBadFiles),
@@ -236,7 +251,7 @@ TEST(Config, SyntaxErrorsNameTheLine) {
 }
 
 TEST(Config, HostileFilesAreRefusedQuickly) {
-  EXPECT_THAT(error_of(std::string(200, '[') + "\n"), ::testing::StartsWith("test.yaml:2: "));
+  EXPECT_THAT(error_of(std::string(200, '[') + "\n"), ::testing::StartsWith("test.yaml:1: "));
   EXPECT_THAT(error_of(std::string(100'000, '[')), ::testing::StartsWith("test.yaml:1: "));
   std::string bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n";
   for (char letter = 'b'; letter < 'l'; ++letter) {
