@@ -29,31 +29,38 @@ using PairTag = hn::Repartition<std::uint16_t, ByteTag>;
 using FourTag = hn::Repartition<std::uint32_t, ByteTag>;
 using EightTag = hn::Repartition<std::uint64_t, ByteTag>;
 
+// What `low` keeps, and above it what `high` keeps of the lanes shifted down.
+template <int kShift, class D>
+HWY_INLINE hn::Vec<D> halves_joined(D d, hn::Vec<D> v, std::uint64_t low, std::uint64_t high) {
+  using T = hn::TFromD<D>;
+  return hn::Or(hn::And(v, hn::Set(d, static_cast<T>(low))),
+                hn::And(hn::ShiftRight<kShift>(v), hn::Set(d, static_cast<T>(high))));
+}
+
 // Each 64-bit lane's eight symbols, in its low 8 * kBits bits.
 template <int kBits>
 HWY_INLINE hn::Vec<EightTag> join(hn::Vec<ByteTag> symbols) {
-  const auto v16 = hn::BitCast(PairTag(), symbols);
-  const auto pairs = hn::And(hn::Or(v16, hn::ShiftRight<8 - kBits>(v16)),
-                             hn::Set(PairTag(), (1U << (2 * kBits)) - 1));
-  const auto v32 = hn::BitCast(FourTag(), pairs);
-  const auto fours = hn::And(hn::Or(v32, hn::ShiftRight<16 - 2 * kBits>(v32)),
-                             hn::Set(FourTag(), (1U << (4 * kBits)) - 1));
-  const auto v64 = hn::BitCast(EightTag(), fours);
-  return hn::And(hn::Or(v64, hn::ShiftRight<32 - 4 * kBits>(v64)),
-                 hn::Set(EightTag(), (std::uint64_t{1} << (8 * kBits)) - 1));
+  constexpr std::uint64_t kOne = (std::uint64_t{1} << kBits) - 1;
+  constexpr std::uint64_t kTwo = (std::uint64_t{1} << (2 * kBits)) - 1;
+  constexpr std::uint64_t kFour = (std::uint64_t{1} << (4 * kBits)) - 1;
+  const auto pairs =
+      halves_joined<8 - kBits>(PairTag(), hn::BitCast(PairTag(), symbols), kOne, kOne << kBits);
+  const auto fours = halves_joined<16 - 2 * kBits>(FourTag(), hn::BitCast(FourTag(), pairs), kTwo,
+                                                   kTwo << (2 * kBits));
+  return halves_joined<32 - 4 * kBits>(EightTag(), hn::BitCast(EightTag(), fours), kFour,
+                                       kFour << (4 * kBits));
 }
 
 #endif
 
 template <int kBits>
 HWY_INLINE std::uint64_t split_word(std::uint64_t packed) {
-  std::uint64_t v = packed & ((std::uint64_t{1} << (8 * kBits)) - 1);
   constexpr std::uint64_t kFour = (std::uint64_t{1} << (4 * kBits)) - 1;
-  constexpr std::uint64_t kTwo = (std::uint64_t{1} << (2 * kBits)) - 1;
-  constexpr std::uint64_t kOne = (std::uint64_t{1} << kBits) - 1;
-  v = (v | (v << (32 - 4 * kBits))) & (kFour * 0x0000000100000001ULL);
-  v = (v | (v << (16 - 2 * kBits))) & (kTwo * 0x0001000100010001ULL);
-  return (v | (v << (8 - kBits))) & (kOne * 0x0101010101010101ULL);
+  constexpr std::uint64_t kTwo = ((std::uint64_t{1} << (2 * kBits)) - 1) * 0x0000000100000001ULL;
+  constexpr std::uint64_t kOne = ((std::uint64_t{1} << kBits) - 1) * 0x0001000100010001ULL;
+  std::uint64_t v = (packed & kFour) | ((packed << (32 - 4 * kBits)) & (kFour << 32));
+  v = (v & kTwo) | ((v << (16 - 2 * kBits)) & (kTwo << 16));
+  return (v & kOne) | ((v << (8 - kBits)) & (kOne << 8));
 }
 
 // `count` is a multiple of 8. Words are written whole while what follows them is still to come.

@@ -62,10 +62,14 @@ SLUICE_HOST_DEVICE inline float power_of_two(std::int32_t power) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(power + 127) << 23);
 }
 
+SLUICE_HOST_DEVICE inline float within_bf16(float value) {
+  return value < -kBf16Max ? -kBf16Max : (value > kBf16Max ? kBf16Max : value);
+}
+
 SLUICE_HOST_DEVICE inline float rtn_zero(float scale, float low, const RtnTask& task) {
   if (task.is_symmetric) return -power_of_two(task.bits - 1) * scale;
-  const float bounded = low < -kBf16Max ? -kBf16Max : (low > kBf16Max ? kBf16Max : low);
-  return f32_from_bf16(bf16_from_f32(bounded)) + 0.0F;  // -0 becomes 0: a minimum is either
+  return f32_from_bf16(bf16_from_f32(within_bf16(low))) +
+         0.0F;  // -0 becomes 0: a minimum is either
 }
 
 // Of a group whose smallest and largest values are low and high.
@@ -79,7 +83,7 @@ SLUICE_HOST_DEVICE inline RtnScale rtn_scale(float low, float high, const RtnTas
   } else {
     // Not (high - zero) / top: the difference may overflow.
     const float share = 1.0F / top;
-    step = high * share - rtn_zero(0.0F, low, task) * share;
+    step = within_bf16(high) * share - rtn_zero(0.0F, low, task) * share;
   }
   // With steps up to 2^(128 - bits), top * step is finite; what a group has beyond it is cut.
   const float step_max = power_of_two(127 - task.bits) * 2.0F;

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// Highway pieces that quantizers share: vectors of levels to and from symbols, one to a byte, and
+// loops over spans of any length. Included once per target, hence no ordinary include guard.
+#if defined(SLUICE_KERNELS_STAGES_QUANTIZE_LEVELS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SLUICE_KERNELS_STAGES_QUANTIZE_LEVELS_INL_H_
+#undef SLUICE_KERNELS_STAGES_QUANTIZE_LEVELS_INL_H_
+#else
+#define SLUICE_KERNELS_STAGES_QUANTIZE_LEVELS_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#include "hwy/highway.h"
+#include "kernels/elementwise/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sluice::kernels::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using FloatTag = hn::ScalableTag<float>;
+using IntTag = hn::Rebind<std::int32_t, FloatTag>;
+using WordTag = hn::Rebind<std::uint32_t, FloatTag>;
+using Floats = hn::Vec<FloatTag>;
+using Ints = hn::Vec<IntTag>;
+inline constexpr std::size_t kLanes = hn::MaxLanes(FloatTag());
+
+// Adding it rounds a number of [0, 2^22] to the nearest integer, ties to even, into the low bits.
+HWY_INLINE Ints nearest_level(Floats level) {
+  const auto shifted = hn::Add(level, hn::Set(FloatTag(), 0x1p23F));
+  return hn::Sub(hn::BitCast(IntTag(), shifted), hn::Set(IntTag(), 0x4B000000));
+}
+
+// kLanes numbers in [0, 255] as bytes.
+HWY_INLINE void store_bytes(Ints numbers, std::uint8_t* to) {
+  const hn::Rebind<std::uint8_t, FloatTag> bytes;
+  hn::StoreU(hn::DemoteTo(bytes, numbers), bytes, to);
+}
+
+// 4 * kLanes numbers in [0, 255] as bytes, in order.
+HWY_INLINE void store_bytes(Ints a, Ints b, Ints c, Ints d, std::uint8_t* to) {
+#if HWY_TARGET == HWY_SCALAR
+  store_bytes(a, to);
+  store_bytes(b, to + 1);
+  store_bytes(c, to + 2);
+  store_bytes(d, to + 3);
+#else
+  using PairTag = hn::Repartition<std::int16_t, FloatTag>;
+  using ByteTag = hn::Repartition<std::uint8_t, FloatTag>;
+  const auto ab = hn::ReorderDemote2To(PairTag(), a, b);
+  const auto cd = hn::ReorderDemote2To(PairTag(), c, d);
+  // Within each 16 bytes: four of a, of b, of c, of d, from alternating bytes.
+  alignas(16) static constexpr std::uint8_t kOrder[16] = {0, 2, 4, 6, 8, 10, 12, 14,
+                                                          1, 3, 5, 7, 9, 11, 13, 15};
+  const auto mixed = hn::BitCast(ByteTag(), hn::Or(ab, hn::ShiftLeft<8>(cd)));
+  const auto fours =
+      hn::BitCast(WordTag(), hn::TableLookupBytes(mixed, hn::LoadDup128(ByteTag(), kOrder)));
+  constexpr std::size_t kParts = kLanes / 4;
+  if constexpr (kParts == 1) {
+    hn::StoreU(hn::BitCast(ByteTag(), fours), ByteTag(), to);
+  } else {
+    // Part p of a to d lies at fours 4 p to 4 p + 3; a's parts come first, then b's, and so on.
+    alignas(64) static constexpr std::int32_t kIndices[2][16] = {
+        {0, 4, 1, 5, 2, 6, 3, 7}, {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15}};
+    const auto indices = hn::SetTableIndices(WordTag(), kIndices[kParts == 2 ? 0 : 1]);
+    hn::StoreU(hn::BitCast(ByteTag(), hn::TableLookupLanes(fours, indices)), ByteTag(), to);
+  }
+#endif
+}
+
+HWY_INLINE Floats load_levels(const std::uint8_t* from) {
+  const hn::Rebind<std::uint8_t, FloatTag> bytes;
+  return hn::ConvertTo(FloatTag(), hn::PromoteTo(IntTag(), hn::LoadU(bytes, from)));
+}
+
+// Two numbers for each element of a span, by vector and by element.
+struct SameForAll {
+  float first;
+  float second;
+  HWY_INLINE Floats first_at(std::size_t) const { return hn::Set(FloatTag(), first); }
+  HWY_INLINE Floats second_at(std::size_t) const { return hn::Set(FloatTag(), second); }
+  float one_first(std::size_t) const { return first; }
+  float one_second(std::size_t) const { return second; }
+};
+struct ByElement {
+  const float* first;
+  const float* second;
+  HWY_INLINE Floats first_at(std::size_t i) const { return hn::LoadU(FloatTag(), first + i); }
+  HWY_INLINE Floats second_at(std::size_t i) const { return hn::LoadU(FloatTag(), second + i); }
+  float one_first(std::size_t i) const { return first[i]; }
+  float one_second(std::size_t i) const { return second[i]; }
+};
+// Groups of kVectors vectors.
+template <std::size_t kVectors>
+struct ByGroup {
+  static constexpr std::size_t kGroup = kVectors * kLanes;
+  const float* first;
+  const float* second;
+  HWY_INLINE Floats first_at(std::size_t i) const { return hn::Set(FloatTag(), first[i / kGroup]); }
+  HWY_INLINE Floats second_at(std::size_t i) const {
+    return hn::Set(FloatTag(), second[i / kGroup]);
+  }
+  float one_first(std::size_t i) const { return first[i / kGroup]; }
+  float one_second(std::size_t i) const { return second[i / kGroup]; }
+};
+
+// symbols[i] = level(values at i) for a span: `vector(i)` gives kLanes numbers in [0, 255],
+// `one(i)` a symbol. The last vector of a span may do elements a second time, alike.
+template <class Vector, class One>
+HWY_INLINE void symbols_of_span(std::size_t count, std::uint8_t* symbols, const Vector& vector,
+                                const One& one) {
+  std::size_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    store_bytes(vector(i), vector(i + kLanes), vector(i + 2 * kLanes), vector(i + 3 * kLanes),
+                symbols + i);
+  }
+  for (; i + kLanes <= count; i += kLanes) store_bytes(vector(i), symbols + i);
+  if (i == count) return;
+  if (count >= kLanes) return store_bytes(vector(count - kLanes), symbols + count - kLanes);
+  for (; i < count; ++i) symbols[i] = one(i);
+}
+
+// The same for values: `vector(i)` gives Floats, `one(i)` a float.
+template <class Vector, class One>
+HWY_INLINE void values_of_span(std::size_t count, float* values, const Vector& vector,
+                               const One& one) {
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) hn::StoreU(vector(i), FloatTag(), values + i);
+  if (i == count) return;
+  if (count >= kLanes) {
+    return hn::StoreU(vector(count - kLanes), FloatTag(), values + count - kLanes);
+  }
+  for (; i < count; ++i) values[i] = one(i);
+}
+
+// Smallest and largest of spans of `group` values each, the last one perhaps shorter.
+HWY_INLINE void bounds_of_span(const float* values, std::size_t count, float& low, float& high) {
+  const FloatTag d;
+  if (count < kLanes) {
+    low = high = values[0];
+    for (std::size_t i = 1; i < count; ++i) {
+      low = values[i] < low ? values[i] : low;
+      high = high < values[i] ? values[i] : high;
+    }
+    return;
+  }
+  auto least = hn::LoadU(d, values + count - kLanes);
+  auto most = least;
+  for (std::size_t i = 0; i + kLanes <= count; i += kLanes) {
+    const auto v = hn::LoadU(d, values + i);
+    least = hn::Min(least, v);
+    most = hn::Max(most, v);
+  }
+  low = hn::GetLane(hn::MinOfLanes(d, least));
+  high = hn::GetLane(hn::MaxOfLanes(d, most));
+}
+
+#if HWY_TARGET != HWY_SCALAR
+
+using QuadTag = hn::CappedTag<float, 4>;
+using Quad = hn::Vec<QuadTag>;
+
+// A vector's four-lane parts joined into one.
+template <class D, class Join>
+HWY_INLINE Quad fold_to_quad(D d, hn::Vec<D> v, const Join& join) {
+  if constexpr (hn::MaxLanes(D()) > 4) {
+    const hn::Half<D> half;
+    return fold_to_quad(half, join(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), join);
+  } else {
+    (void)d;
+    return v;
+  }
+}
+
+// Lane l of the result joins all lanes of quads[l].
+template <class Join>
+HWY_INLINE Quad join_quads(const Quad* quads, const Join& join) {
+  const QuadTag d;
+  const Quad ab =
+      join(hn::InterleaveLower(d, quads[0], quads[1]), hn::InterleaveUpper(d, quads[0], quads[1]));
+  const Quad cd =
+      join(hn::InterleaveLower(d, quads[2], quads[3]), hn::InterleaveUpper(d, quads[2], quads[3]));
+  return join(hn::ConcatLowerLower(d, cd, ab), hn::ConcatUpperUpper(d, cd, ab));
+}
+
+#endif
+
+struct JoinMin {
+  template <class V>
+  HWY_INLINE V operator()(V a, V b) const {
+    return hn::Min(a, b);
+  }
+};
+struct JoinMax {
+  template <class V>
+  HWY_INLINE V operator()(V a, V b) const {
+    return hn::Max(a, b);
+  }
+};
+
+// Of `groups` whole groups of kVectors vectors.
+template <std::size_t kVectors>
+HWY_INLINE void bounds_of_groups(const float* values, std::size_t groups, float* low, float* high) {
+  std::size_t g = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const FloatTag d;
+  for (; g + 4 <= groups; g += 4) {
+    Quad least[4];
+    Quad most[4];
+    for (std::size_t k = 0; k < 4; ++k) {
+      const float* group = values + (g + k) * kVectors * kLanes;
+      auto small = hn::LoadU(d, group);
+      auto large = small;
+      for (std::size_t v = 1; v < kVectors; ++v) {
+        const auto next = hn::LoadU(d, group + v * kLanes);
+        small = hn::Min(small, next);
+        large = hn::Max(large, next);
+      }
+      least[k] = fold_to_quad(d, small, JoinMin());
+      most[k] = fold_to_quad(d, large, JoinMax());
+    }
+    hn::StoreU(join_quads(least, JoinMin()), QuadTag(), low + g);
+    hn::StoreU(join_quads(most, JoinMax()), QuadTag(), high + g);
+  }
+#endif
+  for (; g < groups; ++g) {
+    bounds_of_span(values + g * kVectors * kLanes, kVectors * kLanes, low[g], high[g]);
+  }
+}
+
+// By column, over `rows` rows.
+HWY_INLINE void bounds_of_columns(const float* values, std::size_t stride, std::size_t rows,
+                                  std::size_t count, float* low, float* high) {
+  const FloatTag d;
+  const auto columns = [=](std::size_t c) HWY_ATTR {
+    auto least = hn::LoadU(d, values + c);
+    auto most = least;
+    for (std::size_t r = 1; r < rows; ++r) {
+      const auto v = hn::LoadU(d, values + r * stride + c);
+      least = hn::Min(least, v);
+      most = hn::Max(most, v);
+    }
+    hn::StoreU(least, d, low + c);
+    hn::StoreU(most, d, high + c);
+  };
+  std::size_t c = 0;
+  for (; c + kLanes <= count; c += kLanes) columns(c);
+  if (c == count) return;
+  if (count >= kLanes) return columns(count - kLanes);
+  for (; c < count; ++c) {
+    low[c] = high[c] = values[c];
+    for (std::size_t r = 1; r < rows; ++r) {
+      const float v = values[r * stride + c];
+      low[c] = v < low[c] ? v : low[c];
+      high[c] = high[c] < v ? v : high[c];
+    }
+  }
+}
+
+}  // namespace sluice::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
