@@ -27,9 +27,9 @@ struct TypeRow {
 // Every type whose size is known, so that a file with some of another kind is checked as a whole.
 constexpr TypeRow kTypes[] = {
     {"F32", 32, DType::kF32},  {"F16", 16, DType::kF16},     {"BF16", 16, DType::kBF16},
-    {"F64", 64, std::nullopt}, {"I64", 64, std::nullopt},    {"I32", 32, std::nullopt},
+    {"F64", 64, std::nullopt}, {"I64", 64, std::nullopt},    {"I32", 32, DType::kI32},
     {"I16", 16, std::nullopt}, {"I8", 8, std::nullopt},      {"U64", 64, std::nullopt},
-    {"U32", 32, std::nullopt}, {"U16", 16, std::nullopt},    {"U8", 8, std::nullopt},
+    {"U32", 32, std::nullopt}, {"U16", 16, std::nullopt},    {"U8", 8, DType::kU8},
     {"BOOL", 8, std::nullopt}, {"F8_E4M3", 8, std::nullopt}, {"F8_E5M2", 8, std::nullopt},
 };
 

@@ -145,8 +145,9 @@ class Binder {
                                                  shape_text(wanted.data(), wanted.size()));
     }
     const bool must_be_f32 = row.role == WeightRole::kRopeFactors;
+    const bool is_integer = view.dtype == DType::kI32 || view.dtype == DType::kU8;
     if (must_be_f32 ? view.dtype != DType::kF32
-                    : wanted.size() == 1 && !is_plain_float(view.dtype)) {
+                    : is_integer || (wanted.size() == 1 && !is_plain_float(view.dtype))) {
       return make_error(ErrorCode::kUnsupported, name_ + ": the tensor " + printable(tensor) +
                                                      " has the type " + dtype_name(view.dtype) +
                                                      ", which is not supported for it");

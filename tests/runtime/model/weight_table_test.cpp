@@ -131,6 +131,11 @@ TEST_F(WeightTableTest, NormsInBlocksAreUnsupported) {
   expect_error(ErrorCode::kUnsupported, "has the type q8_0, which is not supported for it");
 }
 
+TEST_F(WeightTableTest, AMatrixOfIntegersIsNoWeight) {
+  tensors_.put("model.embed_tokens.weight", {10, 16}, DType::kU8);
+  expect_error(ErrorCode::kUnsupported, "has the type u8, which is not supported for it");
+}
+
 TEST_F(WeightTableTest, AnUntiedOutputIsNeeded) {
   spec_.tied_embeddings = false;
   expect_error(ErrorCode::kNotFound, "'lm_head.weight' is missing");
