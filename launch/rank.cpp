@@ -2,7 +2,9 @@
 #include "launch/rank.hpp"
 
 #include <atomic>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <string>
@@ -10,6 +12,7 @@
 
 #include "comm/bootstrap/bootstrap.hpp"
 #include "launch/default_model.hpp"
+#include "launch/launcher_watch.hpp"
 #include "launch/signals.hpp"
 #include "launch/worker_table.hpp"
 #include "runtime/decode/decode_worker.hpp"
@@ -178,6 +181,14 @@ Error not_under_mpi(const std::filesystem::path& path) {
                                                      " (or, in one process, sluice run --local)");
 }
 
+// There is nobody left to stop this rank, or to take its exit in turn: it ends where it is.
+[[noreturn]] void end_without_launcher() {
+  std::signal(SIGPIPE, SIG_IGN);  // the launcher may have been the reader of standard error
+  print_error(make_error(ErrorCode::kUnavailable,
+                         "mpirun, which started this rank, is gone: the rank ends too"));
+  std::_Exit(1);
+}
+
 }  // namespace
 
 int run_rank(const std::filesystem::path& config, const Front& front) {
@@ -186,6 +197,7 @@ int run_rank(const std::filesystem::path& config, const Front& front) {
     print_error(not_under_mpi(config));
     return 1;
   }
+  const LauncherWatch launcher(end_without_launcher);
   auto bootstrap = comm::open_mpi_bootstrap();
   if (!bootstrap) {
     print_error(bootstrap.error());
