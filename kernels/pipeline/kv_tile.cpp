@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/pipeline/kv_tile.hpp"
+
+#include <cstring>
+
+#include "kernels/core/check.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/pipeline/kv_tile.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "kernels/elementwise/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sluice::kernels::HWY_NAMESPACE {
+
+// body(element of the pages, column, row index) for every run of head_dim elements.
+template <class Element, class Body>
+HWY_INLINE void each_run(const KvTile& tile, const Body& body) {
+  std::int64_t column = 0;
+  for (const KvPages& pages : tile.pages) {
+    const std::int64_t dim = pages.head_dim;
+    const std::int64_t plane = (tile.half == KvHalf::kKey ? 0 : pages.kv_heads) + tile.head_first;
+    const std::int64_t head_elements = pages.block_tokens * dim;
+    const auto block_tokens = static_cast<std::int32_t>(pages.block_tokens);
+    for (std::size_t row = 0; row < tile.rows.size(); ++row) {
+      const std::int32_t token = tile.rows[row];
+      const std::int32_t block = token / block_tokens;
+      auto* run = reinterpret_cast<Element*>(pages.blocks[static_cast<std::size_t>(block)]) +
+                  plane * head_elements + (token - block * block_tokens) * dim;
+      for (std::int64_t head = 0; head < tile.head_count; ++head, run += head_elements) {
+        body(run, column + head * dim, static_cast<std::int64_t>(row));
+      }
+    }
+    column += tile.head_count * dim;
+  }
+}
+
+template <class From>
+HWY_INLINE bool load_rows(const KvTile& tile, const Matrix& to) {
+  const auto dim = static_cast<std::size_t>(tile.pages.front().head_dim);
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> d1;
+  const hn::RebindToUnsigned<decltype(d)> du;
+  const std::size_t lanes = hn::Lanes(d);
+  // The exponent of NaN and infinity is all ones: the largest one tells.
+  const auto exponent = hn::Set(du, 0x7f800000U);
+  auto largest = hn::Zero(du);
+  bool is_finite = true;
+  each_run<const From>(tile, [&](const From* run, std::int64_t column, std::int64_t row) HWY_ATTR {
+    float* out = to.row(row) + column;
+    std::size_t i = 0;
+    for (; i + lanes <= dim; i += lanes) {
+      const auto value = load(d, run + i);
+      largest = hn::Max(largest, hn::And(hn::BitCast(du, value), exponent));
+      hn::StoreU(value, d, out + i);
+    }
+    for (; i < dim; ++i) {
+      store(d1, load(d1, run + i), out + i);
+      std::uint32_t bits = 0;
+      std::memcpy(&bits, out + i, sizeof bits);
+      is_finite = is_finite && (bits & 0x7f800000U) != 0x7f800000U;
+    }
+  });
+  return is_finite && hn::AllFalse(du, hn::Eq(largest, exponent));
+}
+
+bool load_any(const KvTile& tile, const Matrix& to) {
+  return tile.pages.front().element_bytes == 4 ? load_rows<float>(tile, to)
+                                               : load_rows<std::uint16_t>(tile, to);
+}
+
+template <class To>
+HWY_INLINE void store_rows(const KvTile& tile, const ConstMatrix& from) {
+  const auto dim = static_cast<std::size_t>(tile.pages.front().head_dim);
+  each_run<To>(tile, [&](To* run, std::int64_t column, std::int64_t row) HWY_ATTR {
+    const float* in = from.row(row) + column;
+    for_elements(dim, [&](auto d, std::size_t i) HWY_ATTR { store(d, load(d, in + i), run + i); });
+  });
+}
+
+void store_any(const KvTile& tile, const ConstMatrix& from) {
+  tile.pages.front().element_bytes == 4 ? store_rows<float>(tile, from)
+                                        : store_rows<std::uint16_t>(tile, from);
+}
+
+void load_bf16_any(const KvTile& tile, std::byte* to) {
+  const auto dim = static_cast<std::size_t>(tile.pages.front().head_dim);
+  const std::int64_t columns = tile.columns();
+  auto* out = reinterpret_cast<std::uint16_t*>(to);
+  if (tile.pages.front().element_bytes == 2) {
+    each_run<const std::uint16_t>(
+        tile, [&](const std::uint16_t* run, std::int64_t column, std::int64_t row)
+                  HWY_ATTR { std::memcpy(to + (row * columns + column) * 2, run, dim * 2); });
+    return;
+  }
+  each_run<const float>(
+      tile, [&](const float* run, std::int64_t column, std::int64_t row) HWY_ATTR {
+        for_elements(dim, [&](auto d, std::size_t i) HWY_ATTR {
+          store(d, load(d, run + i), out + row * columns + column + static_cast<std::int64_t>(i));
+        });
+      });
+}
+
+void store_bf16_any(const KvTile& tile, const std::byte* from) {
+  const auto dim = static_cast<std::size_t>(tile.pages.front().head_dim);
+  const std::int64_t columns = tile.columns();
+  if (tile.pages.front().element_bytes == 2) {
+    each_run<std::uint16_t>(
+        tile, [&](std::uint16_t* run, std::int64_t column, std::int64_t row)
+                  HWY_ATTR { std::memcpy(run, from + (row * columns + column) * 2, dim * 2); });
+    return;
+  }
+  const auto* in = reinterpret_cast<const std::uint16_t*>(from);
+  each_run<float>(tile, [&](float* run, std::int64_t column, std::int64_t row) HWY_ATTR {
+    for_elements(dim, [&](auto d, std::size_t i) HWY_ATTR {
+      store(d, load(d, in + row * columns + column + static_cast<std::int64_t>(i)), run + i);
+    });
+  });
+}
+
+void round_any(const ConstMatrix& from, std::byte* to) {
+  auto* out = reinterpret_cast<std::uint16_t*>(to);
+  for (std::int64_t row = 0; row < from.rows; ++row, out += from.columns) {
+    const float* in = from.row(row);
+    for_elements(static_cast<std::size_t>(from.columns),
+                 [&](auto d, std::size_t i) HWY_ATTR { store(d, load(d, in + i), out + i); });
+  }
+}
+
+void expand_any(const std::byte* from, const Matrix& to) {
+  const auto* in = reinterpret_cast<const std::uint16_t*>(from);
+  for (std::int64_t row = 0; row < to.rows; ++row, in += to.columns) {
+    float* out = to.row(row);
+    for_elements(static_cast<std::size_t>(to.columns),
+                 [&](auto d, std::size_t i) HWY_ATTR { store(d, load(d, in + i), out + i); });
+  }
+}
+
+}  // namespace sluice::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sluice::kernels {
+HWY_EXPORT(load_any);
+HWY_EXPORT(store_any);
+HWY_EXPORT(load_bf16_any);
+HWY_EXPORT(store_bf16_any);
+HWY_EXPORT(round_any);
+HWY_EXPORT(expand_any);
+
+bool load_tile(const KvTile& tile, Matrix to) { return HWY_DYNAMIC_DISPATCH(load_any)(tile, to); }
+void store_tile(const KvTile& tile, ConstMatrix from) {
+  HWY_DYNAMIC_DISPATCH(store_any)(tile, from);
+}
+void load_bf16(const KvTile& tile, std::byte* to) { HWY_DYNAMIC_DISPATCH(load_bf16_any)(tile, to); }
+void store_bf16(const KvTile& tile, const std::byte* from) {
+  HWY_DYNAMIC_DISPATCH(store_bf16_any)(tile, from);
+}
+void round_to_bf16(ConstMatrix from, std::byte* to) { HWY_DYNAMIC_DISPATCH(round_any)(from, to); }
+void expand_bf16(const std::byte* from, Matrix to) { HWY_DYNAMIC_DISPATCH(expand_any)(from, to); }
+
+}  // namespace sluice::kernels
+#endif

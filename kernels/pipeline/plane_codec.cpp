@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/pipeline/plane_codec.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/pipeline/buffers.hpp"
+#include "kernels/stages/quantize/pack/pack_bits.hpp"
+
+namespace sluice::kernels {
+namespace {
+
+// 64 KiB of FP32: a tile, what a transform makes of it and its symbols stay in a core's own cache.
+constexpr std::int64_t kTileElements = 16 * 1024;
+
+// A transform may widen rows (padding), but hostile bytes may not widen them without bound.
+constexpr std::int64_t kWideningMax = 4;
+
+std::int64_t rows_of_tile(std::int64_t columns, std::int64_t multiple) {
+  const std::int64_t rows = kTileElements / std::max<std::int64_t>(columns, 1);
+  return std::max(rows / multiple * multiple, multiple);
+}
+
+ConstMatrix slice(ConstMatrix rows, std::int64_t first, std::int64_t count) {
+  return {rows.row(first), count, rows.columns, rows.stride};
+}
+
+Matrix dense(float* data, std::int64_t rows, std::int64_t columns) {
+  return {data, rows, columns, columns};
+}
+
+std::size_t area(std::int64_t rows, std::int64_t columns) {
+  return static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns);
+}
+
+bool is_consistent(const SymbolShape& shape, std::int64_t columns, std::int64_t multiple) {
+  const std::size_t expected = area(std::max<std::int64_t>(shape.rows_together, 0), columns);
+  return shape.rows_together >= 1 && multiple >= 1 && multiple % shape.rows_together == 0 &&
+         shape.bits.size() == expected && shape.context.size() == expected &&
+         std::all_of(shape.bits.begin(), shape.bits.end(), [](int bits) { return bits <= 8; });
+}
+
+class PlaneEncoder {
+ public:
+  PlaneEncoder(const StageList& stages, const Plane& plane, const KvTile& source, FrameWriter& out,
+               Scratch::Buffers& buffers)
+      : stages_(stages), plane_(plane), source_(source), out_(out), buffers_(buffers) {}
+
+  Result<PlaneSizes> run() {
+    rows_ = static_cast<std::int64_t>(source_.rows.size());
+    columns_ = widest_ = source_.columns();
+    const bool is_whole = stages_.needs_all_rows();
+    ConstMatrix whole;
+    if (is_whole) {
+      const Matrix loaded = dense(buffers_.rows[0].need(area(rows_, columns_)), rows_, columns_);
+      SLUICE_TRY(load(source_, loaded));
+      whole = loaded;
+    }
+    SLUICE_TRY(begin(whole, is_whole));
+    if (!reserve_symbols()) return sizes_;
+    const std::int64_t step = rows_of_tile(widest_, multiple_);
+    if (!is_whole) {
+      const std::size_t tile = area(std::min(step, rows_), widest_);
+      for (auto& buffer : buffers_.tiles) buffer.need(tile);
+    }
+    for (std::int64_t first = 0; first < rows_; first += step) {
+      const std::int64_t count = std::min(step, rows_ - first);
+      put(first, is_whole ? slice(whole, first, count) : SLUICE_TRY(transformed(first, count)));
+    }
+    return finish(whole);
+  }
+
+ private:
+  Status load(const KvTile& tile, Matrix to) {
+    if (load_tile(tile, to)) return {};
+    for (std::int64_t row = 0; row < to.rows; ++row) {
+      for (std::int64_t column = 0; column < to.columns; ++column) {
+        // Infinity and NaN are what does not vanish when taken from itself.
+        const float value = to.row(row)[column];
+        if (value - value == 0.0F) continue;
+        const std::int64_t layer =
+            plane_.layer_first + column / (plane_.head_count * plane_.shape->head_dim);
+        const auto at = static_cast<std::size_t>(&tile.rows[0] - &source_.rows[0] + row);
+        return make_error(ErrorCode::kInvalidArgument,
+                          std::string(plane_.is_key() ? "K" : "V") +
+                              " holds a NaN or an infinity in layer " + std::to_string(layer) +
+                              " at token " + std::to_string(plane_.positions[at]) +
+                              ", and its pipeline keeps finite numbers only");
+      }
+    }
+    return make_error(ErrorCode::kInternal, "a tile is finite and is not");
+  }
+
+  // Plans of all stages. `whole`: in, all rows loaded; out, all rows transformed.
+  Status begin(ConstMatrix& whole, bool is_whole) {
+    std::size_t into = 1;
+    for (const TransformStage* stage : stages_.transforms) {
+      const ConstMatrix shown = shown_to(stage->needs_all_rows(), whole);
+      auto plan = SLUICE_TRY(stage->begin_encode(plane_, columns_, shown, begun_));
+      columns_ = plan->columns();
+      widest_ = std::max(widest_, columns_);
+      if (is_whole) {
+        const Matrix to = dense(buffers_.rows[into].need(area(rows_, columns_)), rows_, columns_);
+        plan->forward(0, whole, to);
+        whole = to;
+        into = 1 - into;
+      }
+      transforms_.push_back(std::move(plan));
+    }
+    dequantizer_side_ = begun_.bytes().size();
+    if (stages_.quantize != nullptr) {
+      const ConstMatrix shown = shown_to(stages_.quantize->needs_all_rows(), whole);
+      quantizer_ = SLUICE_TRY(stages_.quantize->begin_encode(plane_, columns_, shown, begun_));
+      multiple_ = stages_.quantize->row_multiple();
+      if (!is_consistent(quantizer_->symbols(), columns_, multiple_)) {
+        return make_error(ErrorCode::kInternal, "a quantizer's symbols have a wrong shape");
+      }
+    }
+    side_used_ = begun_.bytes().size();
+    if (side_used_ > 0) {
+      std::memcpy(buffers_.side.extend(0, side_used_), begun_.bytes().data(), side_used_);
+    }
+    return {};
+  }
+
+  ConstMatrix shown_to(bool needs_all, ConstMatrix whole) const {
+    return {needs_all ? whole.data : nullptr, rows_, columns_, columns_};
+  }
+
+  bool keeps_symbols() const { return stages_.entropy != nullptr || stages_.correct != nullptr; }
+
+  std::int64_t symbol_rows() const { return quantizer_->symbols().symbol_rows(rows_); }
+
+  // Room for what has a size known before coding. False: there is none.
+  bool reserve_symbols() {
+    if (quantizer_ != nullptr) {
+      const std::size_t width = quantizer_->symbols().bits.size();
+      const std::int64_t together = quantizer_->symbols().rows_together;
+      const std::int64_t step = std::min(rows_of_tile(widest_, multiple_), rows_ + multiple_);
+      const std::int64_t kept = keeps_symbols() ? rows_ : step;
+      buffers_.symbols.need(static_cast<std::size_t>((kept + together - 1) / together) * width);
+    }
+    if (stages_.entropy != nullptr) return true;
+    sizes_.symbols = quantizer_ == nullptr ? area(rows_, columns_) * 2
+                                           : packed_bytes(quantizer_->symbols(), symbol_rows());
+    packed_ = out_.reserve(sizes_.symbols);
+    return packed_ != nullptr;
+  }
+
+  Result<ConstMatrix> transformed(std::int64_t first, std::int64_t count) {
+    std::size_t into = 0;
+    Matrix tile = dense(buffers_.tiles[into].data(), count, source_.columns());
+    SLUICE_TRY(load(source_.part(first, count), tile));
+    for (const auto& plan : transforms_) {
+      into = 1 - into;
+      const Matrix to = dense(buffers_.tiles[into].data(), count, plan->columns());
+      plan->forward(first, tile, to);
+      tile = to;
+    }
+    return ConstMatrix(tile);
+  }
+
+  void put(std::int64_t first, ConstMatrix tile) {
+    if (quantizer_ == nullptr) {
+      round_to_bf16(tile, packed_ + area(first, columns_) * 2);
+      return;
+    }
+    const SymbolShape& shape = quantizer_->symbols();
+    const std::int64_t symbol_row = first / shape.rows_together;
+    std::uint8_t* symbols = buffers_.symbols.data();
+    if (keeps_symbols()) symbols += static_cast<std::size_t>(symbol_row) * shape.bits.size();
+    std::byte* side = buffers_.side.extend(side_used_, quantizer_->side_bytes_max(tile.rows));
+    side_used_ += quantizer_->encode(first, tile, symbols, side);
+    if (!keeps_symbols()) {
+      pack_symbols(shape, shape.symbol_rows(tile.rows), symbols,
+                   packed_ + packed_bytes(shape, symbol_row));
+    }
+  }
+
+  Result<PlaneSizes> finish(ConstMatrix whole) {
+    if (stages_.entropy != nullptr) {
+      ByteWriter coded;
+      SLUICE_TRY(stages_.entropy->encode(plane_, quantizer_->symbols(), symbol_rows(),
+                                         buffers_.symbols.data(), coded));
+      sizes_.symbols = coded.bytes().size();
+      if (!append(coded.bytes())) return sizes_;
+    } else if (keeps_symbols()) {
+      pack_symbols(quantizer_->symbols(), symbol_rows(), buffers_.symbols.data(), packed_);
+    }
+    sizes_.side = side_used_;
+    if (!append({buffers_.side.data(), side_used_})) return sizes_;
+    if (stages_.correct != nullptr) {
+      ByteWriter correction;
+      const ConstMatrix decoded = SLUICE_TRY(reconstructed(whole));
+      SLUICE_TRY(stages_.correct->encode(plane_, whole, decoded, correction));
+      sizes_.correction = correction.bytes().size();
+      if (!append(correction.bytes())) return sizes_;
+    }
+    sizes_.fits = true;
+    return sizes_;
+  }
+
+  bool append(Bytes bytes) {
+    std::byte* to = out_.reserve(bytes.size());
+    if (to == nullptr) return false;
+    if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+    return true;
+  }
+
+  // What the decoder will have before the correction.
+  Result<ConstMatrix> reconstructed(ConstMatrix whole) {
+    auto& buffer = whole.data == buffers_.rows[0].data() ? buffers_.rows[1] : buffers_.rows[0];
+    const Matrix rows = dense(buffer.need(area(rows_, columns_)), rows_, columns_);
+    ByteReader side(Bytes(buffers_.side.data(), side_used_).subspan(dequantizer_side_));
+    Plane plane = plane_;
+    plane.importance = {};
+    const auto plan = SLUICE_TRY(stages_.quantize->begin_decode(plane, columns_, side));
+    SLUICE_TRY(plan->decode(0, buffers_.symbols.data(), side.rest(), rows));
+    return ConstMatrix(rows);
+  }
+
+  const StageList& stages_;
+  const Plane& plane_;
+  const KvTile& source_;
+  FrameWriter& out_;
+  Scratch::Buffers& buffers_;
+
+  std::int64_t rows_ = 0;
+  std::int64_t columns_ = 0;  // as the last stage so far leaves them
+  std::int64_t widest_ = 0;
+  std::int64_t multiple_ = 1;
+  std::vector<std::unique_ptr<TransformPlan>> transforms_;
+  std::unique_ptr<QuantizePlan> quantizer_;
+  ByteWriter begun_;                  // side bytes of the stages' beginnings
+  std::size_t dequantizer_side_ = 0;  // where the quantizer's begin
+  std::size_t side_used_ = 0;
+  std::byte* packed_ = nullptr;
+  PlaneSizes sizes_;
+};
+
+class PlaneDecoder {
+ public:
+  PlaneDecoder(const StageList& stages, const Plane& plane, const PlaneBytes& coded,
+               const KvTile& target, Scratch::Buffers& buffers)
+      : stages_(stages), plane_(plane), coded_(coded), target_(target), buffers_(buffers) {}
+
+  Status run() {
+    rows_ = static_cast<std::int64_t>(target_.rows.size());
+    SLUICE_TRY(begin());
+    SLUICE_TRY(check_symbols());
+    const std::int64_t step = rows_of_tile(widest_, multiple_);
+    const std::size_t tile = area(std::min(step, rows_), widest_);
+    for (auto& buffer : buffers_.tiles) buffer.need(tile);
+    Matrix whole;
+    if (stages_.correct != nullptr) {
+      whole = dense(buffers_.rows[0].need(area(rows_, columns_)), rows_, columns_);
+      SLUICE_TRY(each_tile(step, [&](std::int64_t first, std::int64_t count) -> Status {
+        return coefficients(first, dense(whole.row(first), count, columns_));
+      }));
+      ByteReader correction(coded_.correction);
+      SLUICE_TRY(stages_.correct->decode(plane_, correction, whole));
+      if (correction.remaining() != 0) return leftover();
+    }
+    const auto store = [&](std::int64_t first, std::int64_t count) -> Status {
+      Matrix rows = dense(buffers_.tiles[0].data(), count, columns_);
+      if (stages_.correct != nullptr) {
+        rows = dense(whole.row(first), count, columns_);
+      } else {
+        SLUICE_TRY(coefficients(first, rows));
+      }
+      store_tile(target_.part(first, count), inverse(first, rows));
+      return {};
+    };
+    SLUICE_TRY(each_tile(step, store));
+    return rest_.empty() ? Status() : leftover();
+  }
+
+ private:
+  static Error leftover() {
+    return make_error(ErrorCode::kCorrupt, "the frame holds more bytes than its stages read");
+  }
+  static Error wrong_size() {
+    return make_error(ErrorCode::kCorrupt, "the frame's symbols have a wrong length or shape");
+  }
+
+  template <class Body>
+  Status each_tile(std::int64_t step, const Body& body) {
+    for (std::int64_t first = 0; first < rows_; first += step) {
+      SLUICE_TRY(body(first, std::min(step, rows_ - first)));
+    }
+    return {};
+  }
+
+  Status begin() {
+    ByteReader side(coded_.side);
+    columns_ = widest_ = target_.columns();
+    const std::int64_t columns_max = kWideningMax * columns_;
+    for (const TransformStage* stage : stages_.transforms) {
+      input_columns_.push_back(columns_);
+      transforms_.push_back(SLUICE_TRY(stage->begin_decode(plane_, columns_, side)));
+      columns_ = transforms_.back()->columns();
+      if (columns_ < 0 || columns_ > columns_max) return wrong_size();
+      widest_ = std::max(widest_, columns_);
+    }
+    if (stages_.quantize != nullptr) {
+      quantizer_ = SLUICE_TRY(stages_.quantize->begin_decode(plane_, columns_, side));
+      multiple_ = stages_.quantize->row_multiple();
+      if (!is_consistent(quantizer_->symbols(), columns_, multiple_)) return wrong_size();
+    }
+    rest_ = side.rest();
+    return {};
+  }
+
+  // Sizes of packed symbols; entropy-coded ones are decoded whole.
+  Status check_symbols() {
+    if (quantizer_ == nullptr) {
+      return coded_.symbols.size() == area(rows_, columns_) * 2 ? Status() : wrong_size();
+    }
+    const SymbolShape& shape = quantizer_->symbols();
+    const std::int64_t symbol_rows = shape.symbol_rows(rows_);
+    const std::size_t width = shape.bits.size();
+    if (stages_.entropy != nullptr) {
+      std::uint8_t* symbols = buffers_.symbols.need(static_cast<std::size_t>(symbol_rows) * width);
+      return stages_.entropy->decode(plane_, shape, symbol_rows, coded_.symbols, symbols);
+    }
+    if (coded_.symbols.size() != packed_bytes(shape, symbol_rows)) return wrong_size();
+    const std::int64_t step = std::min(rows_of_tile(widest_, multiple_), rows_ + multiple_);
+    buffers_.symbols.need(static_cast<std::size_t>(shape.symbol_rows(step)) * width);
+    return {};
+  }
+
+  // Dequantized rows first, first + 1 and so on.
+  Status coefficients(std::int64_t first, Matrix rows) {
+    if (quantizer_ == nullptr) {
+      expand_bf16(coded_.symbols.data() + area(first, columns_) * 2, rows);
+      return {};
+    }
+    const SymbolShape& shape = quantizer_->symbols();
+    const std::int64_t symbol_row = first / shape.rows_together;
+    const std::uint8_t* symbols = buffers_.symbols.data();
+    if (stages_.entropy != nullptr) {
+      symbols += static_cast<std::size_t>(symbol_row) * shape.bits.size();
+    } else {
+      const std::int64_t count = shape.symbol_rows(rows.rows);
+      const Bytes packed =
+          coded_.symbols.subspan(packed_bytes(shape, symbol_row), packed_bytes(shape, count));
+      SLUICE_TRY(unpack_symbols(shape, count, packed, buffers_.symbols.data()));
+    }
+    const std::size_t read = SLUICE_TRY(quantizer_->decode(first, symbols, rest_, rows));
+    if (read > rest_.size()) return wrong_size();
+    rest_ = rest_.subspan(read);
+    return {};
+  }
+
+  ConstMatrix inverse(std::int64_t first, ConstMatrix rows) {
+    for (std::size_t i = transforms_.size(); i-- > 0;) {
+      auto& buffer = buffers_.tiles[rows.data == buffers_.tiles[1].data() ? 0 : 1];
+      const Matrix to = dense(buffer.data(), rows.rows, input_columns_[i]);
+      transforms_[i]->inverse(first, rows, to);
+      rows = to;
+    }
+    return rows;
+  }
+
+  const StageList& stages_;
+  const Plane& plane_;
+  const PlaneBytes& coded_;
+  const KvTile& target_;
+  Scratch::Buffers& buffers_;
+
+  std::int64_t rows_ = 0;
+  std::int64_t columns_ = 0;
+  std::int64_t widest_ = 0;
+  std::int64_t multiple_ = 1;
+  std::vector<std::unique_ptr<InversePlan>> transforms_;
+  std::vector<std::int64_t> input_columns_;  // by transform
+  std::unique_ptr<DequantizePlan> quantizer_;
+  Bytes rest_;  // side bytes not read yet
+};
+
+}  // namespace
+
+Result<PlaneSizes> encode_plane(const StageList& stages, const Plane& plane, const KvTile& rows,
+                                FrameWriter& out, Scratch::Buffers& buffers) {
+  return PlaneEncoder(stages, plane, rows, out, buffers).run();
+}
+
+Status decode_plane(const StageList& stages, const Plane& plane, const PlaneBytes& coded,
+                    const KvTile& rows, Scratch::Buffers& buffers) {
+  return PlaneDecoder(stages, plane, coded, rows, buffers).run();
+}
+
+}  // namespace sluice::kernels
