@@ -19,6 +19,18 @@ constexpr std::int64_t kShapeNumbers = 5;
 // Larger than any model's, small enough that no product of them overflows.
 constexpr std::int64_t kSizeMax = std::int64_t{1} << 24;
 
+// Scores by token that the file carries as they are; those of a window are made from its queries.
+struct NamedScore {
+  std::string name;
+  std::vector<float> kernels::LayerScores::*values;
+};
+const NamedScore kScores[] = {
+    {"accumulated", &kernels::LayerScores::accumulated},
+    {"expected", &kernels::LayerScores::expected},
+    {"expected_output", &kernels::LayerScores::expected_output},
+    {"output_norm", &kernels::LayerScores::output_norm},
+};
+
 void put_u64(std::vector<std::int32_t>& numbers, std::uint64_t value) {
   numbers.push_back(static_cast<std::int32_t>(value & 0xffffffffU));
   numbers.push_back(static_cast<std::int32_t>(value >> 32));
@@ -117,6 +129,7 @@ Status read_scores(const Reader& reader, DumpedCache& cache) {
   std::vector<DumpedWindow> windows;
   std::vector<kernels::LayerScores> scores;
   const auto similarity = SLUICE_TRY(reader.floats("similarity", layers));
+  bool has_scores = false;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     const std::string of = std::string(".").append(std::to_string(layer));
     DumpedWindow window{SLUICE_TRY(reader.floats("queries" + of, -1)),
@@ -131,13 +144,15 @@ Status read_scores(const Reader& reader, DumpedCache& cache) {
     kernels::LayerScores of_layer;
     of_layer.tokens = cache.tokens();
     of_layer.kv_heads = cache.shape().kv_heads;
-    of_layer.accumulated = SLUICE_TRY(reader.floats("accumulated" + of, per_layer));
-    of_layer.expected = SLUICE_TRY(reader.floats("expected" + of, per_layer));
+    for (const NamedScore& score : kScores) {
+      of_layer.*score.values = SLUICE_TRY(reader.floats(score.name + of, per_layer));
+      has_scores |= reader.has(score.name + of);
+    }
     if (!similarity.empty()) of_layer.similarity = similarity[static_cast<std::size_t>(layer)];
     scores.push_back(std::move(of_layer));
   }
   if (reader.has("queries.0")) cache.windows = std::move(windows);
-  if (reader.has("accumulated.0") || reader.has("expected.0") || reader.has("similarity")) {
+  if (has_scores || !similarity.empty()) {
     cache.scores = std::move(scores);
   }
   return {};
@@ -193,8 +208,9 @@ Status DumpedCache::save(const std::filesystem::path& path) const {
     }
     if (!scores.empty()) {
       const kernels::LayerScores& of_layer = scores[static_cast<std::size_t>(layer)];
-      list.add_floats("accumulated" + of, of_layer.accumulated, {shape_.kv_heads, tokens_});
-      list.add_floats("expected" + of, of_layer.expected, {shape_.kv_heads, tokens_});
+      for (const NamedScore& score : kScores) {
+        list.add_floats(score.name + of, of_layer.*score.values, {shape_.kv_heads, tokens_});
+      }
       similarity.push_back(of_layer.similarity);
     }
   }

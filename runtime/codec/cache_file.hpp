@@ -6,8 +6,9 @@
 // first), "rope" I32 [2 pairs + 3] (FP64 bits of each pair's radians per position, low half first,
 // then those of the factor, then 1 for interleaved pairs), "k.<layer>" and "v.<layer>" BF16
 // [kv_heads, tokens, head_dim]; and where prefill was asked for them, FP32: "queries.<layer>"
-// [window, heads, head_dim] after RoPE, "lse.<layer>" [window, heads], "accumulated.<layer>" and
-// "expected.<layer>" [kv_heads, tokens], "similarity" [layers].
+// [window, heads, head_dim] after RoPE, "lse.<layer>" [window, heads], "accumulated.<layer>",
+// "expected.<layer>", "expected_output.<layer>" and "output_norm.<layer>" [kv_heads, tokens],
+// "similarity" [layers].
 #pragma once
 
 #include <cstddef>
@@ -43,7 +44,7 @@ class DumpedCache {
 
   // By layer, or empty: not dumped.
   std::vector<DumpedWindow> windows;
-  // By layer, or empty; of each what was asked for, but `window` and `queries`.
+  // By layer, or empty; of each what was asked for, but `window`, `peak` and `queries`.
   std::vector<kernels::LayerScores> scores;
 
   Status save(const std::filesystem::path& path) const;
