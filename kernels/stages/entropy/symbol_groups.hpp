@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which columns of a plane send symbols, which of them share a distribution, and how often each
+// symbol occurs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/core/result.hpp"
+#include "kernels/stages/stage.hpp"
+
+namespace sluice::kernels {
+
+inline constexpr int kSymbolBitsMax = 8;
+
+struct SymbolGroups {
+  // Columns with bits > 0, ascending, and the group of each. A group is the columns of one context
+  // and one number of bits; groups are numbered by their first column.
+  std::vector<std::uint32_t> columns;
+  std::vector<std::uint32_t> group_of;
+  std::vector<std::uint8_t> group_bits;
+  std::size_t all_columns = 0;
+  std::size_t row_bits = 0;  // of a row, packed
+
+  // kCorrupt: a column has more than 8 bits, or the lists differ in length.
+  static Result<SymbolGroups> of(const SymbolShape& shape);
+
+  // Bytes of `rows` rows, packed.
+  std::size_t packed_bytes(std::int64_t rows) const {
+    return (static_cast<std::size_t>(rows) * row_bits + 7) / 8;
+  }
+};
+
+// Counts by group: group g's are at [first[g], first[g] + 2^bits).
+struct SymbolCounts {
+  std::vector<std::size_t> first;
+  std::vector<std::uint64_t> counts;
+};
+
+// `symbols`: [rows][all_columns], each below 2^bits of its column (a programmer's error otherwise).
+SymbolCounts count_symbols(const SymbolGroups& groups, std::int64_t rows,
+                           const std::uint8_t* symbols);
+
+}  // namespace sluice::kernels

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/stages/entropy/symbol_model.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <numeric>
+
+#include "kernels/core/check.hpp"
+
+namespace sluice::kernels {
+namespace {
+
+// Adds what is missing to the first of the largest frequencies, or takes what is too much from it,
+// at most half of it at a time.
+void settle_sum(std::span<std::uint32_t> frequencies, std::int64_t missing) {
+  while (missing != 0) {
+    const auto largest = std::max_element(frequencies.begin(), frequencies.end());
+    const std::int64_t change = std::max(missing, -static_cast<std::int64_t>(*largest / 2));
+    *largest = static_cast<std::uint32_t>(*largest + change);
+    missing -= change;
+  }
+}
+
+}  // namespace
+
+void normalize_frequencies(std::span<const std::uint64_t> weights, int precision,
+                           std::uint16_t* frequencies) {
+  const std::uint64_t scale = std::uint64_t{1} << precision;
+  const std::uint64_t sum = std::accumulate(weights.begin(), weights.end(), std::uint64_t{0});
+  SLUICE_CHECK(weights.size() >= 2 && weights.size() <= 256, "not a table of symbols");
+  std::uint32_t exact[256] = {};
+  std::int64_t missing = static_cast<std::int64_t>(scale);
+  for (std::size_t s = 0; s < weights.size() && sum != 0; ++s) {
+    if (weights[s] == 0) continue;
+    const std::uint64_t rounded = (weights[s] * scale + sum / 2) / sum;
+    exact[s] = static_cast<std::uint32_t>(std::max<std::uint64_t>(rounded, 1));
+    missing -= exact[s];
+  }
+  settle_sum({exact, weights.size()}, missing);
+  for (std::size_t s = 0; s < weights.size(); ++s) {
+    if (exact[s] != scale) continue;
+    --exact[s];
+    ++exact[s == 0 ? 1 : 0];
+    break;
+  }
+  for (std::size_t s = 0; s < weights.size(); ++s) {
+    frequencies[s] = static_cast<std::uint16_t>(exact[s]);
+  }
+}
+
+std::uint32_t log2_q8(std::uint64_t value) {
+  const int whole = 63 - std::countl_zero(value);
+  // The mantissa in [1, 2) with 31 bits below the point; squaring it gives the next bit of the log.
+  std::uint64_t mantissa = (value << (63 - whole)) >> 32;
+  std::uint32_t log = static_cast<std::uint32_t>(whole);
+  for (int bit = 0; bit < 8; ++bit) {
+    mantissa = (mantissa * mantissa) >> 31;
+    const std::uint64_t carry = mantissa >> 32;
+    mantissa >>= carry;
+    log = 2 * log + static_cast<std::uint32_t>(carry);
+  }
+  return log;
+}
+
+void SymbolModel::add_table(std::uint8_t bits, std::span<const std::uint64_t> weights) {
+  const std::size_t first = frequency.size();
+  tables.push_back({bits, first});
+  frequency.resize(first + weights.size());
+  start.resize(first + weights.size());
+  normalize_frequencies(weights, precision, frequency.data() + first);
+  std::uint32_t sum = 0;
+  for (std::size_t s = 0; s < weights.size(); ++s) {
+    start[first + s] = sum;
+    sum += frequency[first + s];
+  }
+}
+
+std::uint64_t SymbolModel::cost_q8(const SymbolGroups& groups, const SymbolCounts& counts) const {
+  const std::uint32_t all = static_cast<std::uint32_t>(precision) * 256;
+  std::uint64_t cost = 0;
+  for (std::size_t group = 0; group < groups.group_bits.size(); ++group) {
+    const Table& table = tables[table_of_group[group]];
+    for (std::size_t s = 0; s < std::size_t{1} << table.bits; ++s) {
+      const std::uint64_t count = counts.counts[counts.first[group] + s];
+      if (count == 0) continue;
+      const std::uint16_t held = frequency[table.first + s];
+      if (held == 0) return std::numeric_limits<std::uint64_t>::max();
+      cost += count * (all - log2_q8(held));
+    }
+  }
+  return cost;
+}
+
+}  // namespace sluice::kernels
