@@ -7,8 +7,8 @@
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/engine/sampler.hpp"
 #include "runtime/transfer/checksum.hpp"
-#include "runtime/transfer/clock.hpp"
-#include "runtime/transfer/kv_pages.hpp"
+#include "runtime/telemetry/clock.hpp"
+#include "runtime/frames/kv_pages.hpp"
 
 namespace sluice::runtime {
 namespace {

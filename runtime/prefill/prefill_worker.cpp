@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "runtime/engine/engine_options.hpp"
-#include "runtime/transfer/clock.hpp"
+#include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
 namespace {

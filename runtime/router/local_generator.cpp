@@ -8,7 +8,7 @@
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/engine/sampler.hpp"
 #include "runtime/request/check_request.hpp"
-#include "runtime/transfer/clock.hpp"
+#include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "runtime/router/open_requests.hpp"
-#include "runtime/transfer/clock.hpp"
+#include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
 namespace {

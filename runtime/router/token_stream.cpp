@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "runtime/transfer/clock.hpp"
+#include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
 namespace {

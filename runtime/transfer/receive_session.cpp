@@ -3,7 +3,7 @@
 
 #include "kernels/elementwise/kv_rows.hpp"
 #include "runtime/transfer/checksum.hpp"
-#include "runtime/transfer/kv_pages.hpp"
+#include "runtime/frames/kv_pages.hpp"
 
 namespace sluice::runtime {
 

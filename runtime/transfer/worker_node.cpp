@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "runtime/telemetry/process_memory.hpp"
-#include "runtime/transfer/clock.hpp"
+#include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
 

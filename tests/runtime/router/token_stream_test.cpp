@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "runtime/transfer/clock.hpp"
+#include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
 namespace {

@@ -12,7 +12,7 @@
 #include "comm/registry.hpp"
 #include "kernels/elementwise/kv_rows.hpp"
 #include "runtime/transfer/checksum.hpp"
-#include "runtime/transfer/kv_pages.hpp"
+#include "runtime/frames/kv_pages.hpp"
 #include "runtime/transfer/receive_session.hpp"
 #include "runtime/transfer/send_session.hpp"
 

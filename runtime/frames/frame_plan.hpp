@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which frames a prompt's cache becomes, and where each may lie: known before a token is computed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/pipeline/pipeline.hpp"
+
+namespace sluice::runtime {
+
+struct PlannedFrame {
+  std::int64_t layer_first = 0;
+  std::int64_t layer_count = 0;
+  std::int64_t first_token = 0;
+  std::int64_t last_token = 0;
+  std::size_t offset = 0;     // in the memory of the request, on a boundary of 64 bytes
+  std::size_t bytes_max = 0;  // room up to the next frame
+};
+
+// A pipeline that streams gets a frame for each part of the prompt and each group of layers; others
+// one for each group. In the order in which they can be made: parts in order, groups in each.
+struct FramePlan {
+  std::vector<PlannedFrame> frames;
+  std::int64_t groups = 0;  // of layers
+  std::int64_t parts = 0;   // of the prompt
+  std::size_t bytes = 0;    // of all: what staging memory and slot must hold
+};
+
+// Parts end where chunks of `chunk_tokens` do, and no part is longer than kPartTokensMax: the
+// engine computes no more at a time, and a part shall leave as soon as it is there.
+inline constexpr std::int64_t kPartTokensMax = 512;
+FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
+                      std::int64_t chunk_tokens);
+
+}  // namespace sluice::runtime

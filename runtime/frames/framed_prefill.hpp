@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// A prompt through the engine and out as frames: what a prefill worker does with a request, and
+// what the same job does in one process.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "kernels/stages/select/score_collector.hpp"
+#include "runtime/engine/engine.hpp"
+#include "runtime/frames/frame_encoder.hpp"
+
+namespace sluice::runtime {
+
+struct FramedPrompt {
+  std::span<const TokenId> tokens;
+  std::int64_t question_tokens = 0;  // at the prompt's end: what is asked; 0: not known
+  std::uint64_t seed = 0;
+  std::int64_t chunk_tokens = 0;
+  std::shared_ptr<const kernels::Pipeline> pipeline;
+  FramePlan plan;       // of plan_frames() for these tokens
+  MutableBytes memory;  // plan.bytes
+};
+
+// What it cost, in microseconds on this process's monotonic clock.
+struct FramedCosts {
+  std::int64_t prefill_us = 0;  // engine at work, scoring within
+  std::int64_t score_us = 0;    // of it: watching attention for the pipeline's selection
+  std::int64_t exposed_us = 0;  // the engine had ended, frames were still being made
+  std::int64_t prefill_end_us = 0;
+  EncodeTotals encoding;
+};
+
+class FramedPrefill {
+ public:
+  // All are borrowed. `sequence` is empty and has blocks for the prompt.
+  FramedPrefill(PrefillEngine& engine, KvPool& kv_pool, KvSequence& sequence, CodecPool& codec_pool,
+                FramedPrompt prompt);
+  ~FramedPrefill();
+
+  // Ends early with kCancelled when `is_cancelled` says so before a chunk. `logits`: vocab floats
+  // for the last token. `on_frame`: as FrameEncoder.
+  Status compute(std::span<float> logits, const std::function<bool()>& is_cancelled,
+                 std::function<void(const MadeFrame&)> on_frame);
+  // After compute(): waits for the last frame.
+  Status finish();
+  const FramedCosts& costs() const { return costs_; }  // after finish()
+
+ private:
+  Status run_chunks(const PrefillHooks& hooks, std::span<float> logits,
+                    const std::function<bool()>& is_cancelled);
+
+  PrefillEngine& engine_;
+  KvPool& kv_pool_;
+  KvSequence& sequence_;
+  CodecPool& codec_pool_;
+  FramedPrompt prompt_;
+  std::unique_ptr<kernels::ScoreCollector> collector_;
+  std::unique_ptr<FrameEncoder> encoder_;  // after what its frames read
+  Status scored_;                          // the first error of scoring
+  FramedCosts costs_;
+};
+
+}  // namespace sluice::runtime

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the frames of a request have brought so far: which layers of which tokens, and how many rows
+// each head kept of them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "kernels/pipeline/frame.hpp"
+#include "kernels/stages/plane.hpp"
+
+namespace sluice::runtime {
+
+class KeptRows {
+ public:
+  KeptRows(std::int64_t layers, std::int64_t kv_heads, std::int64_t tokens);
+
+  // A frame that was decoded. kCorrupt: it lies outside the cache or over an earlier one, or it
+  // covers a part of the prompt and left rows out of it (later parts' places would be unknown).
+  Status add(const kernels::FrameInfo& frame);
+
+  bool is_complete() const;  // every token of every layer is here
+
+  // As KvSequence::dropped; empty when nothing was. Only when complete.
+  std::vector<std::int64_t> dropped() const;
+  double kept_share() const;
+
+ private:
+  std::int64_t layers_;
+  std::int64_t kv_heads_;
+  std::int64_t tokens_;
+  std::int64_t cells_left_;                                    // tokens x layers still to come
+  std::vector<std::map<std::int64_t, std::int64_t>> arrived_;  // by layer: first -> last token
+  std::vector<std::int64_t> kept_;                             // [layer][kv_head]
+};
+
+}  // namespace sluice::runtime

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pipelines of one process: the one its cluster file names, and others that requests ask for.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "kernels/core/result.hpp"
+#include "kernels/pipeline/frame.hpp"
+#include "kernels/pipeline/pipeline.hpp"
+
+namespace sluice::runtime {
+
+struct PipelineSetOptions {
+  kernels::CacheShape shape;
+  std::shared_ptr<const kernels::Profile> profile;  // may be null
+  std::filesystem::path presets;                    // the folder of NAME.yaml
+};
+
+// Any thread.
+class PipelineSet {
+ public:
+  using PipelinePointer = std::shared_ptr<const kernels::Pipeline>;
+
+  // `name_or_path`: as find_pipeline(). Errors of the file, or of Pipeline::create.
+  static Result<std::unique_ptr<PipelineSet>> create(const std::string& name_or_path,
+                                                     PipelineSetOptions options);
+
+  const PipelinePointer& standard() const { return standard_; }
+
+  // The standard one for an empty name; else a preset, built when first asked for. kNotFound and
+  // kInvalidArgument are sentences for whoever sent the request.
+  Result<PipelinePointer> find(const std::string& name);
+
+  // Reads frames of every pipeline: they say themselves what they need.
+  const kernels::FrameDecoder& decoder() const { return decoder_; }
+  const kernels::CacheShape& shape() const { return options_.shape; }
+
+  // What all ranks must agree on.
+  std::uint64_t pipeline_hash() const { return pipeline_hash_; }  // of the standard one
+  std::uint64_t profile_hash() const { return profile_hash_; }    // 0: no profile
+
+ private:
+  explicit PipelineSet(PipelineSetOptions options);
+
+  PipelineSetOptions options_;
+  kernels::FrameDecoder decoder_;
+  PipelinePointer standard_;
+  std::uint64_t pipeline_hash_ = 0;
+  std::uint64_t profile_hash_ = 0;
+  std::mutex mutex_;
+  std::map<std::string, PipelinePointer> others_;  // no more than there are presets
+};
+
+}  // namespace sluice::runtime
