@@ -47,19 +47,20 @@ class PlaneEncoder {
  public:
   PlaneEncoder(const StageList& stages, const Plane& plane, const KvTile& source, FrameWriter& out,
                Scratch::Buffers& buffers)
-      : stages_(stages), plane_(plane), source_(source), out_(out), buffers_(buffers) {}
+      : stages_(stages),
+        plane_(plane),
+        source_(source),
+        out_(out),
+        buffers_(buffers),
+        rows_(static_cast<std::int64_t>(source.rows.size())),
+        columns_(source.columns()),
+        widest_(columns_) {}
 
   Result<PlaneSizes> run() {
-    rows_ = static_cast<std::int64_t>(source_.rows.size());
-    columns_ = widest_ = source_.columns();
     const bool is_whole = stages_.needs_all_rows();
     ConstMatrix whole;
-    if (is_whole) {
-      const Matrix loaded = dense(buffers_.rows[0].need(area(rows_, columns_)), rows_, columns_);
-      SLUICE_TRY(load(source_, loaded));
-      whole = loaded;
-    }
-    SLUICE_TRY(begin(whole, is_whole));
+    if (is_whole) whole = SLUICE_TRY(load_whole());
+    SLUICE_TRY(begin(whole, is_whole, nullptr));
     if (!reserve_symbols()) return sizes_;
     const std::int64_t step = rows_of_tile(widest_, multiple_);
     if (!is_whole) {
@@ -73,7 +74,26 @@ class PlaneEncoder {
     return finish(whole);
   }
 
+  Status observe(const Stage& stage, Calibration& learner) {
+    ConstMatrix whole = SLUICE_TRY(load_whole());
+    SLUICE_TRY(begin(whole, true, &stage));
+    if (&stage != stages_.entropy) return learner.observe(plane_, whole);
+    const std::size_t width = quantizer_->symbols().bits.size();
+    const std::size_t count = static_cast<std::size_t>(symbol_rows()) * width;
+    const std::uint8_t* symbols = buffers_.symbols.need(count);
+    if (rows_ > 0) put(0, whole);
+    const std::vector<float> numbers(symbols, symbols + count);
+    const auto columns = static_cast<std::int64_t>(width);
+    return learner.observe(plane_, {numbers.data(), symbol_rows(), columns, columns});
+  }
+
  private:
+  Result<ConstMatrix> load_whole() {
+    const Matrix loaded = dense(buffers_.rows[0].need(area(rows_, columns_)), rows_, columns_);
+    SLUICE_TRY(load(source_, loaded));
+    return ConstMatrix(loaded);
+  }
+
   Status load(const KvTile& tile, Matrix to) {
     if (load_tile(tile, to)) return {};
     for (std::int64_t row = 0; row < to.rows; ++row) {
@@ -94,10 +114,12 @@ class PlaneEncoder {
     return make_error(ErrorCode::kInternal, "a tile is finite and is not");
   }
 
-  // Plans of all stages. `whole`: in, all rows loaded; out, all rows transformed.
-  Status begin(ConstMatrix& whole, bool is_whole) {
+  // Plans of all stages before `end`, or of all. `whole`: in, all rows loaded; out, all rows
+  // transformed.
+  Status begin(ConstMatrix& whole, bool is_whole, const Stage* end) {
     std::size_t into = 1;
     for (const TransformStage* stage : stages_.transforms) {
+      if (stage == end) return {};
       const ConstMatrix shown = shown_to(stage->needs_all_rows(), whole);
       auto plan = SLUICE_TRY(stage->begin_encode(plane_, columns_, shown, begun_));
       columns_ = plan->columns();
@@ -111,6 +133,7 @@ class PlaneEncoder {
       transforms_.push_back(std::move(plan));
     }
     dequantizer_side_ = begun_.bytes().size();
+    if (end != nullptr && end != stages_.entropy) return {};
     if (stages_.quantize != nullptr) {
       const ConstMatrix shown = shown_to(stages_.quantize->needs_all_rows(), whole);
       quantizer_ = SLUICE_TRY(stages_.quantize->begin_encode(plane_, columns_, shown, begun_));
@@ -228,9 +251,9 @@ class PlaneEncoder {
   FrameWriter& out_;
   Scratch::Buffers& buffers_;
 
-  std::int64_t rows_ = 0;
-  std::int64_t columns_ = 0;  // as the last stage so far leaves them
-  std::int64_t widest_ = 0;
+  std::int64_t rows_;
+  std::int64_t columns_;  // as the last stage so far leaves them
+  std::int64_t widest_;
   std::int64_t multiple_ = 1;
   std::vector<std::unique_ptr<TransformPlan>> transforms_;
   std::unique_ptr<QuantizePlan> quantizer_;
@@ -386,6 +409,12 @@ class PlaneDecoder {
 Result<PlaneSizes> encode_plane(const StageList& stages, const Plane& plane, const KvTile& rows,
                                 FrameWriter& out, Scratch::Buffers& buffers) {
   return PlaneEncoder(stages, plane, rows, out, buffers).run();
+}
+
+Status observe_plane(const StageList& stages, const Plane& plane, const KvTile& rows,
+                     const Stage& stage, Calibration& learner, Scratch::Buffers& buffers) {
+  FrameWriter nowhere({});
+  return PlaneEncoder(stages, plane, rows, nowhere, buffers).observe(stage, learner);
 }
 
 Status decode_plane(const StageList& stages, const Plane& plane, const PlaneBytes& coded,

@@ -44,6 +44,11 @@ struct PlaneSizes {
 Result<PlaneSizes> encode_plane(const StageList& stages, const Plane& plane, const KvTile& rows,
                                 FrameWriter& out, Scratch::Buffers& buffers);
 
+// Shows `learner` the plane as the stages before `stage` leave it: rows, or for an entropy stage
+// its symbols as numbers. The stages before it find what they need in the plane's profile.
+Status observe_plane(const StageList& stages, const Plane& plane, const KvTile& rows,
+                     const Stage& stage, Calibration& learner, Scratch::Buffers& buffers);
+
 struct PlaneBytes {
   Bytes symbols;
   Bytes side;

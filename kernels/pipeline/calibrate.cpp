@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calibration is pipeline.hpp's calibrate(): stage after stage, for each one learns from what the
+// calibrated ones before it leave.
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/pipeline/buffers.hpp"
+#include "kernels/pipeline/pipeline_parts.hpp"
+
+namespace sluice::kernels {
+namespace {
+
+Status check_cache(const PipelineParts& parts, const CalibrationCache& cache) {
+  const auto layers = static_cast<std::size_t>(parts.shape.layers);
+  const bool is_scored = parts.selection().score_needs().any();
+  if (cache.pages.size() == layers && (!is_scored || cache.scores.size() == layers)) return {};
+  return make_error(
+      ErrorCode::kInvalidArgument,
+      "a calibration cache lacks layers, or their scores, of pipeline '" + parts.name + "'");
+}
+
+Status observe_group(const PipelineParts& parts, const EncodeTask& task, const Stage& stage,
+                     Calibration& learner, Scratch::Buffers& buffers) {
+  SLUICE_TRY(parts.check(task));
+  const TokenLevels levels = SLUICE_TRY(parts.selection().select(task));
+  for (const Segment& segment : segments_to_encode(levels, 0, parts.shape.kv_heads)) {
+    if (parts.is_exact(segment)) continue;
+    for (const KvHalf half : kKvHalves) {
+      SLUICE_TRY(observe_plane(parts.stages, parts.plane(task, segment, half),
+                               parts.tile(task, segment, half), stage, learner, buffers));
+    }
+  }
+  return {};
+}
+
+Status observe_cache(const PipelineParts& parts, const CalibrationCache& cache, const Stage& stage,
+                     Calibration& learner, Scratch::Buffers& buffers) {
+  LayerPlan plan;
+  const bool is_planned = parts.selection().needs_all_layers();
+  if (is_planned) {
+    plan = SLUICE_TRY(parts.selection().plan_layers(cache.tokens, cache.scores, 0));
+  }
+  for (std::int64_t layer = 0; layer < parts.shape.layers; layer += parts.layers_per_frame) {
+    const auto first = static_cast<std::size_t>(layer);
+    const auto count =
+        static_cast<std::size_t>(std::min(parts.layers_per_frame, parts.shape.layers - layer));
+    EncodeTask task;
+    task.layer_first = layer;
+    task.pages = std::span(cache.pages).subspan(first, count);
+    task.last_token = cache.tokens;
+    if (is_planned) {
+      task.plan = &plan;
+      task.scores = cache.scores;
+    } else if (!cache.scores.empty()) {
+      task.scores = std::span(cache.scores).subspan(first, count);
+    }
+    SLUICE_TRY(observe_group(parts, task, stage, learner, buffers));
+  }
+  return {};
+}
+
+// What is new of `learnt`.
+void add_tensors(const Profile& learnt, Profile& profile) {
+  for (const std::string& name : learnt.names()) {
+    if (profile.find(name)) continue;
+    const TensorView tensor = *learnt.find(name);
+    const auto rank = static_cast<std::ptrdiff_t>(tensor.rank);
+    profile.put(name, tensor.dtype, {tensor.shape.begin(), tensor.shape.begin() + rank},
+                {tensor.data, tensor.bytes()});
+  }
+}
+
+}  // namespace
+
+Status calibrate(const PipelineSpec& spec, const CacheShape& shape,
+                 std::span<const CalibrationCache> caches, Profile& profile) {
+  if (profile.model_fingerprint == 0) profile.model_fingerprint = shape.model_fingerprint;
+  const auto parts =
+      SLUICE_TRY(PipelineParts::make(spec, shape, std::make_shared<const Profile>(profile)));
+  for (const CalibrationCache& cache : caches) SLUICE_TRY(check_cache(*parts, cache));
+  Scratch scratch;
+  for (const StageList::Entry& entry : parts->stages.entries) {
+    const auto learner = entry.stage->calibration();
+    if (learner == nullptr || entry.row->role == StageRole::kSelect) continue;
+    for (const CalibrationCache& cache : caches) {
+      SLUICE_TRY(observe_cache(*parts, cache, *entry.stage, *learner, scratch.buffers()));
+    }
+    Profile learnt;
+    SLUICE_TRY(learner->finish(learnt));
+    add_tensors(learnt, profile);
+    parts->set_profile(std::make_shared<const Profile>(profile));
+  }
+  return {};
+}
+
+}  // namespace sluice::kernels
