@@ -23,37 +23,43 @@ using FloatTag = hn::ScalableTag<float>;
 using IntTag = hn::Rebind<std::int32_t, FloatTag>;
 using WordTag = hn::Rebind<std::uint32_t, FloatTag>;
 using Floats = hn::Vec<FloatTag>;
-using Ints = hn::Vec<IntTag>;
+using Words = hn::Vec<WordTag>;
 inline constexpr std::size_t kLanes = hn::MaxLanes(FloatTag());
 
-// Adding it rounds a number of [0, 2^22] to the nearest integer, ties to even, into the low bits.
-HWY_INLINE Ints nearest_level(Floats level) {
-  const auto shifted = hn::Add(level, hn::Set(FloatTag(), 0x1p23F));
-  return hn::Sub(hn::BitCast(IntTag(), shifted), hn::Set(IntTag(), 0x4B000000));
+// The nearest integer (ties to even) of a number of [0, 2^16) in a word's low half; what lies above
+// it is not meant. A number outside gives any word.
+HWY_INLINE Words nearest_level(Floats level) {
+  return hn::BitCast(WordTag(), hn::Add(level, hn::Set(FloatTag(), 0x1p23F)));
 }
 
-// kLanes numbers in [0, 255] as bytes.
-HWY_INLINE void store_bytes(Ints numbers, std::uint8_t* to) {
+// The low bytes of kLanes words, each cut to the bits of `mask`.
+HWY_INLINE void store_bytes(Words words, std::uint8_t mask, std::uint8_t* to) {
   const hn::Rebind<std::uint8_t, FloatTag> bytes;
-  hn::StoreU(hn::DemoteTo(bytes, numbers), bytes, to);
+  const auto cut = hn::And(words, hn::Set(WordTag(), mask));
+  hn::StoreU(hn::DemoteTo(bytes, hn::BitCast(IntTag(), cut)), bytes, to);
 }
 
-// 4 * kLanes numbers in [0, 255] as bytes, in order.
-HWY_INLINE void store_bytes(Ints a, Ints b, Ints c, Ints d, std::uint8_t* to) {
+// Those of 4 * kLanes words, in order, which have 0 in their second byte.
+HWY_INLINE void store_bytes(Words a, Words b, Words c, Words d, std::uint8_t mask,
+                            std::uint8_t* to) {
 #if HWY_TARGET == HWY_SCALAR
-  store_bytes(a, to);
-  store_bytes(b, to + 1);
-  store_bytes(c, to + 2);
-  store_bytes(d, to + 3);
+  store_bytes(a, mask, to);
+  store_bytes(b, mask, to + 1);
+  store_bytes(c, mask, to + 2);
+  store_bytes(d, mask, to + 3);
 #else
-  using PairTag = hn::Repartition<std::int16_t, FloatTag>;
+  using PairTag = hn::Repartition<std::uint16_t, FloatTag>;
   using ByteTag = hn::Repartition<std::uint8_t, FloatTag>;
-  const auto ab = hn::ReorderDemote2To(PairTag(), a, b);
-  const auto cd = hn::ReorderDemote2To(PairTag(), c, d);
-  // Within each 16 bytes: four of a, of b, of c, of d, from alternating bytes.
-  alignas(16) static constexpr std::uint8_t kOrder[16] = {0, 2, 4, 6, 8, 10, 12, 14,
-                                                          1, 3, 5, 7, 9, 11, 13, 15};
-  const auto mixed = hn::BitCast(ByteTag(), hn::Or(ab, hn::ShiftLeft<8>(cd)));
+  const auto pairs = [](Words low, Words high) HWY_ATTR {
+    return hn::OddEven(hn::BitCast(PairTag(), hn::ShiftLeft<16>(high)),
+                       hn::BitCast(PairTag(), low));
+  };
+  // Bytes of a word: a, c, b, d. Then within each 16 bytes: four of a, of b, of c, of d.
+  alignas(16) static constexpr std::uint8_t kOrder[16] = {0, 4, 8, 12, 2, 6, 10, 14,
+                                                          1, 5, 9, 13, 3, 7, 11, 15};
+  const auto mixed =
+      hn::And(hn::BitCast(ByteTag(), hn::Or(pairs(a, b), hn::ShiftLeft<8>(pairs(c, d)))),
+              hn::Set(ByteTag(), mask));
   const auto fours =
       hn::BitCast(WordTag(), hn::TableLookupBytes(mixed, hn::LoadDup128(ByteTag(), kOrder)));
   constexpr std::size_t kParts = kLanes / 4;
@@ -105,19 +111,21 @@ struct ByGroup {
   float one_second(std::size_t i) const { return second[i / kGroup]; }
 };
 
-// symbols[i] = level(values at i) for a span: `vector(i)` gives kLanes numbers in [0, 255],
-// `one(i)` a symbol. The last vector of a span may do elements a second time, alike.
+// The symbols of a span: `vector(i)` gives words for store_bytes, `one(i)` a symbol. The last
+// vector of a span may do elements a second time, alike.
 template <class Vector, class One>
-HWY_INLINE void symbols_of_span(std::size_t count, std::uint8_t* symbols, const Vector& vector,
-                                const One& one) {
+HWY_INLINE void symbols_of_span(std::size_t count, std::uint8_t mask, std::uint8_t* symbols,
+                                const Vector& vector, const One& one) {
   std::size_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-    store_bytes(vector(i), vector(i + kLanes), vector(i + 2 * kLanes), vector(i + 3 * kLanes),
+    store_bytes(vector(i), vector(i + kLanes), vector(i + 2 * kLanes), vector(i + 3 * kLanes), mask,
                 symbols + i);
   }
-  for (; i + kLanes <= count; i += kLanes) store_bytes(vector(i), symbols + i);
+  for (; i + kLanes <= count; i += kLanes) store_bytes(vector(i), mask, symbols + i);
   if (i == count) return;
-  if (count >= kLanes) return store_bytes(vector(count - kLanes), symbols + count - kLanes);
+  if (count >= kLanes) {
+    return store_bytes(vector(count - kLanes), mask, symbols + count - kLanes);
+  }
   for (; i < count; ++i) symbols[i] = one(i);
 }
 
@@ -158,12 +166,9 @@ HWY_INLINE void bounds_of_span(const float* values, std::size_t count, float& lo
 
 #if HWY_TARGET != HWY_SCALAR
 
-using QuadTag = hn::CappedTag<float, 4>;
-using Quad = hn::Vec<QuadTag>;
-
-// A vector's four-lane parts joined into one.
+// The four-lane parts of a vector joined into one.
 template <class D, class Join>
-HWY_INLINE Quad fold_to_quad(D d, hn::Vec<D> v, const Join& join) {
+HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> fold_to_quad(D d, hn::Vec<D> v, const Join& join) {
   if constexpr (hn::MaxLanes(D()) > 4) {
     const hn::Half<D> half;
     return fold_to_quad(half, join(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), join);
@@ -173,15 +178,20 @@ HWY_INLINE Quad fold_to_quad(D d, hn::Vec<D> v, const Join& join) {
   }
 }
 
-// Lane l of the result joins all lanes of quads[l].
+// to[l] joins all lanes of vectors[l], for four of them.
 template <class Join>
-HWY_INLINE Quad join_quads(const Quad* quads, const Join& join) {
-  const QuadTag d;
-  const Quad ab =
-      join(hn::InterleaveLower(d, quads[0], quads[1]), hn::InterleaveUpper(d, quads[0], quads[1]));
-  const Quad cd =
-      join(hn::InterleaveLower(d, quads[2], quads[3]), hn::InterleaveUpper(d, quads[2], quads[3]));
-  return join(hn::ConcatLowerLower(d, cd, ab), hn::ConcatUpperUpper(d, cd, ab));
+HWY_INLINE void join_lanes(const Floats* vectors, const Join& join, float* to) {
+  const FloatTag d;
+  const hn::Repartition<double, FloatTag> pairs;
+  const Floats ab = join(hn::InterleaveLower(d, vectors[0], vectors[1]),
+                         hn::InterleaveUpper(d, vectors[0], vectors[1]));
+  const Floats cd = join(hn::InterleaveLower(d, vectors[2], vectors[3]),
+                         hn::InterleaveUpper(d, vectors[2], vectors[3]));
+  const auto ab_pairs = hn::BitCast(pairs, ab);
+  const auto cd_pairs = hn::BitCast(pairs, cd);
+  const Floats joined = join(hn::BitCast(d, hn::InterleaveLower(pairs, ab_pairs, cd_pairs)),
+                             hn::BitCast(d, hn::InterleaveUpper(pairs, ab_pairs, cd_pairs)));
+  hn::StoreU(fold_to_quad(d, joined, join), hn::CappedTag<float, 4>(), to);
 }
 
 #endif
@@ -206,22 +216,19 @@ HWY_INLINE void bounds_of_groups(const float* values, std::size_t groups, float*
 #if HWY_TARGET != HWY_SCALAR
   const FloatTag d;
   for (; g + 4 <= groups; g += 4) {
-    Quad least[4];
-    Quad most[4];
+    Floats least[4];
+    Floats most[4];
     for (std::size_t k = 0; k < 4; ++k) {
       const float* group = values + (g + k) * kVectors * kLanes;
-      auto small = hn::LoadU(d, group);
-      auto large = small;
+      least[k] = most[k] = hn::LoadU(d, group);
       for (std::size_t v = 1; v < kVectors; ++v) {
         const auto next = hn::LoadU(d, group + v * kLanes);
-        small = hn::Min(small, next);
-        large = hn::Max(large, next);
+        least[k] = hn::Min(least[k], next);
+        most[k] = hn::Max(most[k], next);
       }
-      least[k] = fold_to_quad(d, small, JoinMin());
-      most[k] = fold_to_quad(d, large, JoinMax());
     }
-    hn::StoreU(join_quads(least, JoinMin()), QuadTag(), low + g);
-    hn::StoreU(join_quads(most, JoinMax()), QuadTag(), high + g);
+    join_lanes(least, JoinMin(), low + g);
+    join_lanes(most, JoinMax(), high + g);
   }
 #endif
   for (; g < groups; ++g) {
@@ -229,25 +236,45 @@ HWY_INLINE void bounds_of_groups(const float* values, std::size_t groups, float*
   }
 }
 
+// Of kVectors vectors of columns from `values` on, over `rows` rows.
+template <std::size_t kVectors>
+HWY_INLINE void bounds_of_strip(const float* values, std::size_t stride, std::size_t rows,
+                                float* low, float* high) {
+  const FloatTag d;
+  Floats least[kVectors];
+  Floats most[kVectors];
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    least[v] = most[v] = hn::LoadU(d, values + v * kLanes);
+  }
+  for (std::size_t r = 1; r < rows; ++r) {
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      const auto next = hn::LoadU(d, values + r * stride + v * kLanes);
+      least[v] = hn::Min(least[v], next);
+      most[v] = hn::Max(most[v], next);
+    }
+  }
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    hn::StoreU(least[v], d, low + v * kLanes);
+    hn::StoreU(most[v], d, high + v * kLanes);
+  }
+}
+
 // By column, over `rows` rows.
 HWY_INLINE void bounds_of_columns(const float* values, std::size_t stride, std::size_t rows,
                                   std::size_t count, float* low, float* high) {
-  const FloatTag d;
-  const auto columns = [=](std::size_t c) HWY_ATTR {
-    auto least = hn::LoadU(d, values + c);
-    auto most = least;
-    for (std::size_t r = 1; r < rows; ++r) {
-      const auto v = hn::LoadU(d, values + r * stride + c);
-      least = hn::Min(least, v);
-      most = hn::Max(most, v);
-    }
-    hn::StoreU(least, d, low + c);
-    hn::StoreU(most, d, high + c);
-  };
+  constexpr std::size_t kStrip = 4;
   std::size_t c = 0;
-  for (; c + kLanes <= count; c += kLanes) columns(c);
+  for (; c + kStrip * kLanes <= count; c += kStrip * kLanes) {
+    bounds_of_strip<kStrip>(values + c, stride, rows, low + c, high + c);
+  }
+  for (; c + kLanes <= count; c += kLanes) {
+    bounds_of_strip<1>(values + c, stride, rows, low + c, high + c);
+  }
   if (c == count) return;
-  if (count >= kLanes) return columns(count - kLanes);
+  if (count >= kLanes) {
+    c = count - kLanes;
+    return bounds_of_strip<1>(values + c, stride, rows, low + c, high + c);
+  }
   for (; c < count; ++c) {
     low[c] = high[c] = values[c];
     for (std::size_t r = 1; r < rows; ++r) {

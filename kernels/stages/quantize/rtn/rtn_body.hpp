@@ -54,6 +54,8 @@ struct RtnScale {
 
 inline constexpr float kBf16Max = 0x1.fep127F;
 inline constexpr float kRtnScaleMin = 0x1p-126F;  // no subnormal scales: their inverse overflows
+// Taken off a step before it is rounded up, so that what FP32 added does not cost a BF16 step.
+inline constexpr float kRtnStepSlack = 0x1p-20F;
 // Adding it rounds a number of [0, 2^22] to the nearest integer, ties to even, into the low bits.
 inline constexpr float kRoundingShift = 0x1p23F;
 
@@ -66,35 +68,41 @@ SLUICE_HOST_DEVICE inline float within_bf16(float value) {
   return value < -kBf16Max ? -kBf16Max : (value > kBf16Max ? kBf16Max : value);
 }
 
-SLUICE_HOST_DEVICE inline float rtn_zero(float scale, float low, const RtnTask& task) {
-  if (task.is_symmetric) return -power_of_two(task.bits - 1) * scale;
-  return f32_from_bf16(bf16_from_f32(within_bf16(low))) +
-         0.0F;  // -0 becomes 0: a minimum is either
+// The nearest BF16 number that is not above a number within BF16's range. Never -0.
+SLUICE_HOST_DEVICE inline float bf16_at_most(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t rounded = bits + ((bits >> 31) != 0 ? 0xffffU : 0U);
+  return std::bit_cast<float>(rounded & 0xffff0000U) + 0.0F;
 }
 
-// Of a group whose smallest and largest values are low and high.
+// Of a group whose smallest and largest values are low and high. The zero is rounded down and the
+// scale up, so that no level but a cut one falls outside [0, top].
 SLUICE_HOST_DEVICE inline RtnScale rtn_scale(float low, float high, const RtnTask& task) {
   const auto top = static_cast<float>((1 << task.bits) - 1);
+  const float half = power_of_two(task.bits - 1);
   RtnScale result;
   float step = 0.0F;
   if (task.is_symmetric) {
     const float largest = -low < high ? high : -low;
-    step = largest * (1.0F / static_cast<float>((1 << (task.bits - 1)) - 1));
+    step = largest * (1.0F / (half - 1.0F));
   } else {
     // Not (high - zero) / top: the difference may overflow.
     const float share = 1.0F / top;
-    step = within_bf16(high) * share - rtn_zero(0.0F, low, task) * share;
+    result.zero = bf16_at_most(within_bf16(low));
+    step = within_bf16(high) * share - result.zero * share;
   }
+  step = step - step * kRtnStepSlack;
   // With steps up to 2^(128 - bits), top * step is finite; what a group has beyond it is cut.
   const float step_max = power_of_two(127 - task.bits) * 2.0F;
   step = step < step_max ? step : step_max;
   step = step >= kRtnScaleMin ? step : 0.0F;
-  std::uint16_t rounded = bf16_from_f32(step);
+  std::uint32_t bits = (std::bit_cast<std::uint32_t>(step) + 0xffffU) & 0xffff0000U;
+  result.scale = std::bit_cast<float>(bits);
+  if (task.is_symmetric) result.zero = -half * result.scale;
   // Rounding up must not make an infinity of BF16's largest numbers.
-  const float reached = rtn_zero(f32_from_bf16(rounded), low, task) + top * f32_from_bf16(rounded);
-  if (reached > kBf16Max) --rounded;
-  result.scale = f32_from_bf16(rounded);
-  result.zero = rtn_zero(result.scale, low, task);
+  if (result.zero + top * result.scale > kBf16Max) bits -= 0x10000U;
+  result.scale = std::bit_cast<float>(bits);
+  if (task.is_symmetric) result.zero = -half * result.scale;
   result.inverse = result.scale > 0.0F ? 1.0F / result.scale : 0.0F;
   result.offset = result.zero * result.inverse;
   return result;

@@ -30,7 +30,11 @@ struct Groups {
   HWY_ALIGN float offset[kChunk];
   HWY_ALIGN std::uint16_t scale_bits[kChunk];
   HWY_ALIGN std::uint16_t zero_bits[kChunk];
+  bool has_cuts = false;  // levels may fall outside [0, top]
 };
+
+// Offsets up to it leave levels exact to 2^-8; beyond, they may round to outside [0, top].
+constexpr float kOffsetMax = 0x1p14F;
 
 struct Work {
   const RtnTask& task;
@@ -39,13 +43,14 @@ struct Work {
   float top;
 };
 
-HWY_INLINE Floats float_of_bits(hn::Vec<WordTag> bits) {
-  return hn::BitCast(FloatTag(), hn::ShiftLeft<16>(bits));
+HWY_INLINE Floats upper_half(Words bits) {
+  return hn::BitCast(FloatTag(), hn::And(bits, hn::Set(WordTag(), 0xffff0000U)));
 }
 
-HWY_INLINE void store_words(hn::Vec<WordTag> words, std::uint16_t* to) {
+HWY_INLINE void store_bf16s(Floats exact, std::uint16_t* to) {
   const hn::Rebind<std::uint16_t, FloatTag> narrow;
-  hn::Store(hn::DemoteTo(narrow, hn::BitCast(IntTag(), words)), narrow, to);
+  const auto bits = hn::ShiftRight<16>(hn::BitCast(WordTag(), exact));
+  hn::Store(hn::DemoteTo(narrow, hn::BitCast(IntTag(), bits)), narrow, to);
 }
 
 HWY_INLINE Floats within_bf16(Floats value) {
@@ -53,46 +58,59 @@ HWY_INLINE Floats within_bf16(Floats value) {
   return hn::Min(hn::Max(value, hn::Set(d, -kBf16Max)), hn::Set(d, kBf16Max));
 }
 
+HWY_INLINE Floats bf16s_at_most(Floats value) {
+  const auto bits = hn::BitCast(IntTag(), value);
+  const auto up = hn::And(hn::ShiftRight<31>(bits), hn::Set(IntTag(), 0xffff));
+  return hn::Add(upper_half(hn::BitCast(WordTag(), hn::Add(bits, up))), hn::Zero(FloatTag()));
+}
+
 // rtn_scale of kLanes groups from `at` on, by the same operations in the same order.
 HWY_INLINE void scales_at(const Work& work, Groups& groups, std::size_t at) {
   const FloatTag d;
-  const RtnTask& task = work.task;
+  const bool is_symmetric = work.task.is_symmetric;
+  const float half = power_of_two(work.task.bits - 1);
   const auto low = hn::Load(d, groups.low + at);
   const auto high = hn::Load(d, groups.high + at);
-  const auto top = hn::Set(d, work.top);
-  const auto negative_half = hn::Set(d, -power_of_two(task.bits - 1));
   auto zero = hn::Zero(d);
   auto step = hn::Zero(d);
-  if (task.is_symmetric) {
-    const float share = 1.0F / static_cast<float>((1 << (task.bits - 1)) - 1);
-    step = hn::Mul(hn::Max(hn::Neg(low), high), hn::Set(d, share));
+  if (is_symmetric) {
+    step = hn::Mul(hn::Max(hn::Neg(low), high), hn::Set(d, 1.0F / (half - 1.0F)));
   } else {
-    zero = hn::Add(float_of_bits(bf16_bits(d, within_bf16(low))), hn::Zero(d));
     const auto share = hn::Set(d, 1.0F / work.top);
+    zero = bf16s_at_most(within_bf16(low));
     step = hn::Sub(hn::Mul(within_bf16(high), share), hn::Mul(zero, share));
   }
-  step = hn::Min(step, hn::Set(d, power_of_two(127 - task.bits) * 2.0F));
+  step = hn::Sub(step, hn::Mul(step, hn::Set(d, kRtnStepSlack)));
+  const auto step_max = hn::Set(d, power_of_two(127 - work.task.bits) * 2.0F);
+  auto is_cut = hn::Gt(step, step_max);
+  step = hn::Min(step, step_max);
   step = hn::IfThenElseZero(hn::Ge(step, hn::Set(d, kRtnScaleMin)), step);
-  auto bits = bf16_bits(d, step);
-  auto scale = float_of_bits(bits);
-  if (task.is_symmetric) zero = hn::Mul(negative_half, scale);
-  const auto is_beyond = hn::Gt(hn::Add(zero, hn::Mul(top, scale)), hn::Set(d, kBf16Max));
-  bits = hn::Sub(bits,
-                 hn::IfThenElseZero(hn::RebindMask(WordTag(), is_beyond), hn::Set(WordTag(), 1U)));
-  scale = float_of_bits(bits);
-  if (task.is_symmetric) zero = hn::Mul(negative_half, scale);
+  const auto step_bits = hn::Add(hn::BitCast(WordTag(), step), hn::Set(WordTag(), 0xffffU));
+  auto scale = upper_half(step_bits);
+  const auto negative_half = hn::Set(d, -half);
+  if (is_symmetric) zero = hn::Mul(negative_half, scale);
+  const auto reached = hn::Add(zero, hn::Mul(hn::Set(d, work.top), scale));
+  const auto is_beyond = hn::Gt(reached, hn::Set(d, kBf16Max));
+  scale = hn::BitCast(d, hn::Sub(hn::BitCast(WordTag(), scale),
+                                 hn::IfThenElseZero(hn::RebindMask(WordTag(), is_beyond),
+                                                    hn::Set(WordTag(), 0x10000U))));
+  if (is_symmetric) zero = hn::Mul(negative_half, scale);
   const auto inverse =
       hn::IfThenElseZero(hn::Gt(scale, hn::Zero(d)), hn::Div(hn::Set(d, 1.0F), scale));
+  const auto offset = hn::Mul(zero, inverse);
   hn::Store(inverse, d, groups.inverse + at);
-  hn::Store(hn::Mul(zero, inverse), d, groups.offset + at);
-  store_words(bits, groups.scale_bits + at);
-  store_words(hn::ShiftRight<16>(hn::BitCast(WordTag(), zero)), groups.zero_bits + at);
+  hn::Store(offset, d, groups.offset + at);
+  store_bf16s(scale, groups.scale_bits + at);
+  store_bf16s(zero, groups.zero_bits + at);
+  is_cut = hn::Or(is_cut, hn::Or(is_beyond, hn::Gt(hn::Abs(offset), hn::Set(d, kOffsetMax))));
+  groups.has_cuts = groups.has_cuts || !hn::AllFalse(d, is_cut);
 }
 
 // Of `count` groups, which are entries from `entry` on of a line.
 HWY_INLINE void find_scales(const Work& work, Groups& groups, std::size_t count, std::int64_t line,
                             std::int64_t entry) {
   for (std::size_t i = count; i % kLanes != 0; ++i) groups.low[i] = groups.high[i] = 0.0F;
+  groups.has_cuts = false;
   for (std::size_t i = 0; i < count; i += kLanes) scales_at(work, groups, i);
   std::memcpy(work.task.scale_at(line, entry), groups.scale_bits, 2 * count);
   if (!work.task.is_symmetric) {
@@ -117,21 +135,30 @@ HWY_INLINE void read_scales(const Work& work, Groups& groups, std::size_t count,
   }
 }
 
-// rtn_symbol and rtn_value; Numbers gives inverse and offset, or scale and zero.
-template <class Numbers>
-HWY_INLINE void encode_span(const float* values, std::size_t count, float top,
-                            const Numbers& numbers, std::uint8_t* symbols) {
+// rtn_symbol and rtn_value; Numbers gives inverse and offset, or scale and zero. Clamping costs a
+// quarter of the time, so only groups that are cut have it.
+template <bool kClamps, class Numbers>
+HWY_INLINE void encode_levels(const float* values, std::size_t count, float top,
+                              const Numbers& numbers, std::uint8_t* symbols) {
   const FloatTag d;
   const auto vector = [=, &numbers](std::size_t i) HWY_ATTR {
-    const auto level =
+    auto level =
         hn::Sub(hn::Mul(hn::LoadU(d, values + i), numbers.first_at(i)), numbers.second_at(i));
-    return nearest_level(hn::Min(hn::Max(level, hn::Zero(d)), hn::Set(d, top)));
+    if constexpr (kClamps) level = hn::Min(hn::Max(level, hn::Zero(d)), hn::Set(d, top));
+    return nearest_level(level);
   };
   const auto one = [=, &numbers](std::size_t i) {
     const RtnScale scale{.inverse = numbers.one_first(i), .offset = numbers.one_second(i)};
     return rtn_symbol(values[i], scale, top);
   };
-  symbols_of_span(count, symbols, vector, one);
+  symbols_of_span(count, static_cast<std::uint8_t>(top), symbols, vector, one);
+}
+
+template <class Numbers>
+HWY_INLINE void encode_span(const Work& work, const Groups& groups, const float* values,
+                            std::size_t count, const Numbers& numbers, std::uint8_t* symbols) {
+  if (groups.has_cuts) return encode_levels<true>(values, count, work.top, numbers, symbols);
+  encode_levels<false>(values, count, work.top, numbers, symbols);
 }
 
 template <class Numbers>
@@ -195,7 +222,7 @@ void run_tokens(const Work& work) {
         find_scales(work, groups, in_chunk, row, entry);
         each_group<kVectors>(work, count, groups.inverse, groups.offset,
                              [&](std::size_t i, std::size_t n, const auto& numbers) HWY_ATTR {
-                               encode_span(values + i, n, work.top, numbers, symbols + i);
+                               encode_span(work, groups, values + i, n, numbers, symbols + i);
                              });
       } else {
         read_scales(work, groups, in_chunk, row, entry);
@@ -225,7 +252,7 @@ void run_channels(const Work& work) {
         bounds_of_columns(values, stride, rows, count, groups.low, groups.high);
         find_scales(work, groups, count, line, entry);
         for (std::size_t r = 0; r < rows; ++r) {
-          encode_span(values + r * stride, count, work.top,
+          encode_span(work, groups, values + r * stride, count,
                       ByElement{groups.inverse, groups.offset}, symbols + r * work.columns);
         }
       } else {
