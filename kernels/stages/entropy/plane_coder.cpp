@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/stages/entropy/packed_bits.hpp"
+#include "kernels/stages/entropy/symbol_counts.hpp"
 #include "kernels/stages/entropy/symbol_tables.hpp"
 
 namespace sluice::kernels {

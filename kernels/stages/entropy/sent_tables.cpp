@@ -12,8 +12,10 @@
 namespace sluice::kernels {
 namespace {
 
-constexpr std::size_t kTablesMax = 64;           // per number of bits, as the encoder chooses
-constexpr std::uint64_t kSymbolsPerByte = 2048;  // a table's byte pays only with so many symbols
+constexpr std::size_t kTablesMax = 64;  // per number of bits, as the encoder chooses
+// So many symbols a table must have for each of its bytes: more tables fit closer, but cost more.
+constexpr std::uint64_t kSymbolsPerByte = 2048;
+constexpr std::uint64_t kSymbolsPerWideByte = 512;
 constexpr int kIterations = 2;
 constexpr int kFullTableBits = 4;                // larger tables leave out zeros at both ends
 constexpr std::uint32_t kImpossible = 1U << 20;  // the cost, per symbol, of no frequency
@@ -81,7 +83,8 @@ class TableClasses {
       entropy_q8.push_back(total == 0 ? 0 : bits / total);
       all += total;
     }
-    const std::size_t wanted = static_cast<std::size_t>(all / (kSymbolsPerByte * symbols_));
+    const std::size_t wanted = static_cast<std::size_t>(
+        all / ((bits_ > kFullTableBits ? kSymbolsPerWideByte : kSymbolsPerByte) * symbols_));
     const std::size_t tables =
         std::clamp(wanted, std::size_t{1}, std::min(kTablesMax, groups_.size()));
     std::vector<std::uint32_t> order(groups_.size());

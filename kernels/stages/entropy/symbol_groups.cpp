@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "kernels/core/check.hpp"
-
 namespace sluice::kernels {
 
 Result<SymbolGroups> SymbolGroups::of(const SymbolShape& shape) {
@@ -35,40 +33,6 @@ Result<SymbolGroups> SymbolGroups::of(const SymbolShape& shape) {
     groups.row_bits += bits;
   }
   return groups;
-}
-
-SymbolCounts count_symbols(const SymbolGroups& groups, std::int64_t rows,
-                           const std::uint8_t* symbols) {
-  // By column first: neighbours then never wait for each other's increments.
-  const std::size_t active = groups.columns.size();
-  std::vector<std::uint32_t> first(active);
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < active; ++i) {
-    first[i] = static_cast<std::uint32_t>(size);
-    size += std::size_t{1} << groups.group_bits[groups.group_of[i]];
-  }
-  SLUICE_CHECK(rows < std::int64_t{1} << 32, "more rows than a count holds");
-  std::vector<std::uint32_t> by_column(size);
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::uint8_t* at = symbols + static_cast<std::size_t>(row) * groups.all_columns;
-    for (std::size_t i = 0; i < active; ++i) ++by_column[first[i] + at[groups.columns[i]]];
-  }
-  SymbolCounts counts;
-  counts.first.reserve(groups.group_bits.size());
-  std::size_t all = 0;
-  for (const std::uint8_t bits : groups.group_bits) {
-    counts.first.push_back(all);
-    all += std::size_t{1} << bits;
-  }
-  counts.counts.resize(all);
-  for (std::size_t i = 0; i < active; ++i) {
-    const std::uint32_t group = groups.group_of[i];
-    const std::size_t symbols_of = std::size_t{1} << groups.group_bits[group];
-    for (std::size_t s = 0; s < symbols_of; ++s) {
-      counts.counts[counts.first[group] + s] += by_column[first[i] + s];
-    }
-  }
-  return counts;
 }
 
 }  // namespace sluice::kernels

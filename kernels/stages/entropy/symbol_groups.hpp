@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which columns of a plane send symbols, which of them share a distribution, and how often each
-// symbol occurs.
+// Which columns of a plane send symbols, and which of them share a distribution.
 #pragma once
 
 #include <cstddef>
@@ -31,15 +30,5 @@ struct SymbolGroups {
     return (static_cast<std::size_t>(rows) * row_bits + 7) / 8;
   }
 };
-
-// Counts by group: group g's are at [first[g], first[g] + 2^bits).
-struct SymbolCounts {
-  std::vector<std::size_t> first;
-  std::vector<std::uint64_t> counts;
-};
-
-// `symbols`: [rows][all_columns], each below 2^bits of its column (a programmer's error otherwise).
-SymbolCounts count_symbols(const SymbolGroups& groups, std::int64_t rows,
-                           const std::uint8_t* symbols);
 
 }  // namespace sluice::kernels

@@ -22,6 +22,26 @@ void settle_sum(std::span<std::uint32_t> frequencies, std::int64_t missing) {
   }
 }
 
+// log2(1 + i / 256) in 1/256, by squaring: each square gives the next bit of the logarithm.
+struct LogTable {
+  std::uint8_t q8[256];
+};
+constexpr LogTable make_logs() {
+  LogTable logs{};
+  for (std::uint64_t i = 0; i < 256; ++i) {
+    std::uint64_t mantissa = (256 + i) << 23;  // in [1, 2), 31 bits below the point
+    std::uint32_t log = 0;
+    for (int bit = 0; bit < 8; ++bit) {
+      mantissa = (mantissa * mantissa) >> 31;
+      const std::uint64_t carry = mantissa >> 32;
+      mantissa >>= carry;
+      log = 2 * log + static_cast<std::uint32_t>(carry);
+    }
+    logs.q8[i] = static_cast<std::uint8_t>(log);
+  }
+  return logs;
+}
+
 }  // namespace
 
 void normalize_frequencies(std::span<const std::uint64_t> weights, int precision,
@@ -50,17 +70,10 @@ void normalize_frequencies(std::span<const std::uint64_t> weights, int precision
 }
 
 std::uint32_t log2_q8(std::uint64_t value) {
+  static constexpr LogTable kLogs = make_logs();
   const int whole = 63 - std::countl_zero(value);
-  // The mantissa in [1, 2) with 31 bits below the point; squaring it gives the next bit of the log.
-  std::uint64_t mantissa = (value << (63 - whole)) >> 32;
-  std::uint32_t log = static_cast<std::uint32_t>(whole);
-  for (int bit = 0; bit < 8; ++bit) {
-    mantissa = (mantissa * mantissa) >> 31;
-    const std::uint64_t carry = mantissa >> 32;
-    mantissa >>= carry;
-    log = 2 * log + static_cast<std::uint32_t>(carry);
-  }
-  return log;
+  const std::uint64_t fraction = (value << (63 - whole)) >> 55 & 0xff;  // 8 bits after the first
+  return static_cast<std::uint32_t>(whole) * 256 + kLogs.q8[fraction];
 }
 
 void SymbolModel::add_table(std::uint8_t bits, std::span<const std::uint64_t> weights) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/stages/entropy/symbol_counts.hpp"
 #include "kernels/stages/entropy/symbol_groups.hpp"
 
 namespace sluice::kernels {

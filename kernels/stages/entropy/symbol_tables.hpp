@@ -9,6 +9,7 @@
 
 #include "kernels/core/bytes.hpp"
 #include "kernels/core/result.hpp"
+#include "kernels/stages/entropy/symbol_counts.hpp"
 #include "kernels/stages/entropy/symbol_groups.hpp"
 #include "kernels/stages/entropy/symbol_model.hpp"
 #include "kernels/stages/stage.hpp"

@@ -83,23 +83,23 @@ bool ends_well(const DecodeJob& job, const DecodeStream& stream) {
   return is_well;
 }
 
-// A column of wide symbols, lane by lane.
-void wide_step(const RansWideDecode& table, std::int64_t rows, DecodeStream& stream,
-               std::uint8_t* symbols) {
+// What a lane's slot says: its symbol's frequency, and the slot's place within the symbol.
+struct WideLookup {
+  alignas(64) std::uint16_t slot[kRansLanes];
+  alignas(64) std::uint16_t frequency[kRansLanes] = {};
+  alignas(64) std::uint16_t offset[kRansLanes] = {};
+};
+
+void look_up_wide(const RansWideDecode& table, std::int64_t rows, WideLookup& lanes,
+                  std::uint8_t* symbols) {
   for (std::int64_t lane = 0; lane < rows; ++lane) {
-    const std::uint32_t state = std::uint32_t{stream.high[lane]} << 16 | stream.low[lane];
-    const std::uint32_t slot = state & (kRansSlots - 1);
+    const std::uint32_t slot = lanes.slot[lane];
     std::uint32_t symbol = table.from[slot >> kWideShift];
     symbol += table.start[symbol + 1] <= slot ? 1U : 0U;  // mostly enough
     while (table.start[symbol + 1] <= slot) ++symbol;
-    std::uint32_t after =
-        table.frequency[symbol] * (state >> kRansPrecision) + slot - table.start[symbol];
     symbols[lane] = static_cast<std::uint8_t>(symbol);
-    const bool wants = after < kRansStateMin;
-    after = wants ? after << 16 | *stream.next : after;
-    stream.next = std::min(stream.next + (wants ? 1 : 0), stream.overrun);
-    stream.high[lane] = static_cast<std::uint16_t>(after >> 16);
-    stream.low[lane] = static_cast<std::uint16_t>(after);
+    lanes.frequency[lane] = table.frequency[symbol];
+    lanes.offset[lane] = static_cast<std::uint16_t>(slot - table.start[symbol]);
   }
 }
 
@@ -202,13 +202,17 @@ struct Nibbles {
   Words frequency_even, frequency_odd;
 };
 
-// One part of a team's lanes on one column; returns the symbols, in the low bytes.
-template <bool kIsPartial>
-HWY_INLINE Signed nibble_step(const Nibbles& table, WordMask valid, Words& high, Words& low,
-                              const std::uint16_t*& next, const std::uint16_t* overrun) {
+struct Found {
+  Words frequency;
+  Words offset;    // of the slot within its symbol
+  Signed symbols;  // in the low bytes
+};
+
+HWY_INLINE Words slots_of(Words low) { return hn::And(low, hn::Set(WordTag(), kRansSlots - 1)); }
+
+HWY_INLINE Found look_up(const Nibbles& table, Words slot) {
   const WordTag words;
   const SignedTag tag;
-  const Words slot = hn::And(low, hn::Set(words, kRansSlots - 1));
   const Signed at = hn::BitCast(tag, slot);
   // Both bytes of a lane's table index: 0x0100 + 0x0202 * (the symbol's bits so far).
   const Signed one = hn::Set(tag, 0x0102);
@@ -222,16 +226,23 @@ HWY_INLINE Signed nibble_step(const Nibbles& table, WordMask valid, Words& high,
   const Signed odd = hn::TableLookupBytes(table.start_odd, index);
   const auto is_odd = hn::Gt(at, odd);
   const Words pair = hn::BitCast(words, index);
-  const Words frequency =
-      hn::IfThenElse(hn::RebindMask(words, is_odd), hn::TableLookupBytes(table.frequency_odd, pair),
-                     hn::TableLookupBytes(table.frequency_even, pair));
   const Signed start =  // less one
       hn::IfThenElse(is_odd, odd, hn::TableLookupBytes(table.start_even, index));
-  const Signed symbols = hn::Sub(index, hn::VecFromMask(tag, is_odd));
+  return {.frequency = hn::IfThenElse(hn::RebindMask(words, is_odd),
+                                      hn::TableLookupBytes(table.frequency_odd, pair),
+                                      hn::TableLookupBytes(table.frequency_even, pair)),
+          .offset = hn::BitCast(words, hn::Sub(hn::Sub(at, start), hn::Set(tag, 1))),
+          .symbols = hn::Sub(index, hn::VecFromMask(tag, is_odd))};
+}
 
-  const Words offset = hn::BitCast(words, hn::Sub(hn::Sub(at, start), hn::Set(tag, 1)));
-  const Words rest = hn::Add(hn::Mul(frequency, hn::ShiftRight<kRansPrecision>(low)), offset);
-  const Words scaled = hn::ShiftLeft<16 - kRansPrecision>(frequency);
+// One part of a team's lanes after a symbol: the states' step, and new words where they are small.
+template <bool kIsPartial>
+HWY_INLINE void advance(const Found& found, WordMask valid, Words& high, Words& low,
+                        const std::uint16_t*& next, const std::uint16_t* overrun) {
+  const WordTag words;
+  const Words rest =
+      hn::Add(hn::Mul(found.frequency, hn::ShiftRight<kRansPrecision>(low)), found.offset);
+  const Words scaled = hn::ShiftLeft<16 - kRansPrecision>(found.frequency);
   Words low_after = hn::Add(hn::Mul(scaled, high), rest);
   const Words carry = hn::VecFromMask(words, hn::Lt(low_after, rest));  // -1 where there is one
   Words high_after = hn::Sub(hn::MulHigh(scaled, high), carry);
@@ -245,7 +256,6 @@ HWY_INLINE Signed nibble_step(const Nibbles& table, WordMask valid, Words& high,
   high = hn::IfThenElse(wants, low_after, high_after);
   low = hn::IfThenElse(wants, spread(next, bits), low_after);
   next = std::min(next + std::popcount(bits), overrun);
-  return symbols;
 }
 
 HWY_INLINE void store_symbols(Signed symbols, std::uint8_t* to) {
@@ -264,48 +274,51 @@ HWY_INLINE void decode_chunk(const DecodeJob& job, DecodeStream* streams, std::i
   Words low[kCount * kParts];
   WordMask valid[kParts];
   const std::uint16_t* next[kCount];  // in registers, which the streams' are not
-  const auto load = [&]() HWY_ATTR {
-    for (int s = 0; s < kCount; ++s) next[s] = streams[s].next;
-    for (std::size_t i = 0; i < kCount * kParts; ++i) {
-      high[i] = hn::Load(words, streams[i / kParts].high + i % kParts * kWidth);
-      low[i] = hn::Load(words, streams[i / kParts].low + i % kParts * kWidth);
-    }
-  };
-  const auto store = [&]() HWY_ATTR {
-    for (int s = 0; s < kCount; ++s) streams[s].next = next[s];
-    for (std::size_t i = 0; i < kCount * kParts; ++i) {
-      hn::Store(high[i], words, streams[i / kParts].high + i % kParts * kWidth);
-      hn::Store(low[i], words, streams[i / kParts].low + i % kParts * kWidth);
-    }
-  };
+  for (int s = 0; s < kCount; ++s) next[s] = streams[s].next;
+  for (std::size_t i = 0; i < kCount * kParts; ++i) {
+    high[i] = hn::Load(words, streams[i / kParts].high + i % kParts * kWidth);
+    low[i] = hn::Load(words, streams[i / kParts].low + i % kParts * kWidth);
+  }
   for (std::size_t part = 0; part < kParts; ++part) {
-    const std::int64_t before = static_cast<std::int64_t>(part * kWidth);
+    const auto before = static_cast<std::int64_t>(part * kWidth);
     valid[part] =
         hn::FirstN(words, static_cast<std::size_t>(std::max<std::int64_t>(rows - before, 0)));
   }
-  load();
   for (std::int64_t i = first; i < last; ++i) {
     const RansColumn column = job.tables->columns[static_cast<std::size_t>(i)];
     const std::int64_t place = (i - first) * kRansLanes;
     if (column.is_wide != 0) {
-      store();
-      for (int s = 0; s < kCount; ++s) {
-        wide_step(job.tables->wide[column.table], rows, streams[s], streams[s].tile + place);
+      for (std::size_t s = 0; s < kCount; ++s) {
+        WideLookup lanes;
+        for (std::size_t part = 0; part < kParts; ++part) {
+          hn::Store(slots_of(low[s * kParts + part]), words, lanes.slot + part * kWidth);
+        }
+        look_up_wide(job.tables->wide[column.table], rows, lanes, streams[s].tile + place);
+        for (std::size_t part = 0; part < kParts; ++part) {
+          const Found found{.frequency = hn::Load(words, lanes.frequency + part * kWidth),
+                            .offset = hn::Load(words, lanes.offset + part * kWidth),
+                            .symbols = hn::Zero(SignedTag())};
+          advance<kIsPartial>(found, valid[part], high[s * kParts + part], low[s * kParts + part],
+                              next[s], streams[s].overrun);
+        }
       }
-      load();
       continue;
     }
     const Nibbles table(job.tables->nibble[column.table]);
     for (std::size_t part = 0; part < kParts; ++part) {
       for (std::size_t s = 0; s < kCount; ++s) {
         const std::size_t at = s * kParts + part;
-        const Signed symbols = nibble_step<kIsPartial>(table, valid[part], high[at], low[at],
-                                                       next[s], streams[s].overrun);
-        store_symbols(symbols, streams[s].tile + place + part * kWidth);
+        const Found found = look_up(table, slots_of(low[at]));
+        advance<kIsPartial>(found, valid[part], high[at], low[at], next[s], streams[s].overrun);
+        store_symbols(found.symbols, streams[s].tile + place + part * kWidth);
       }
     }
   }
-  store();
+  for (int s = 0; s < kCount; ++s) streams[s].next = next[s];
+  for (std::size_t i = 0; i < kCount * kParts; ++i) {
+    hn::Store(high[i], words, streams[i / kParts].high + i % kParts * kWidth);
+    hn::Store(low[i], words, streams[i / kParts].low + i % kParts * kWidth);
+  }
 }
 
 void put_tile(const DecodeJob& job, const DecodeStream& stream, std::int64_t first,

@@ -6,7 +6,7 @@
 // short of x / frequency by less than 1 + 2^-32 x (2^32 / frequency - r) < 2, so that one
 // correction by the rest (below 2 * frequency, and so 16 bits) is enough.
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <cstring>
 
 #include "kernels/stages/entropy/rans/rans_coder.hpp"
@@ -28,6 +28,25 @@ namespace {
 
 constexpr std::int64_t kChunkColumns = 64;
 
+// By which of 8 lanes give a word: the bytes that bring those words to the front.
+struct alignas(64) PackTable {
+  std::uint8_t bytes[256][16];
+};
+constexpr PackTable make_pack_table() {
+  PackTable table{};
+  for (unsigned mask = 0; mask < 256; ++mask) {
+    unsigned word = 0;
+    for (unsigned lane = 0; lane < 8; ++lane) {
+      if ((mask >> lane & 1U) == 0) continue;
+      table.bytes[mask][2 * word] = static_cast<std::uint8_t>(2 * lane);
+      table.bytes[mask][2 * word + 1] = static_cast<std::uint8_t>(2 * lane + 1);
+      ++word;
+    }
+  }
+  return table;
+}
+[[maybe_unused]] constexpr PackTable kPackWords = make_pack_table();
+
 // Of four 32-bit values: the bytes of the low halves, then of the high halves.
 alignas(16) constexpr std::uint8_t kHalvesApart[16] = {0, 1, 4, 5, 8,  9,  12, 13,
                                                        2, 3, 6, 7, 10, 11, 14, 15};
@@ -47,25 +66,21 @@ struct EncodeStream {
   alignas(64) std::uint8_t tile[kChunkColumns * kRansLanes];
 };
 
-// A column of wide symbols at places [first, 32).
-void wide_step(const RansWideEncode& table, std::int64_t first, EncodeStream& stream,
-               const std::uint8_t* symbols) {
-  for (std::int64_t place = first; place < kRansLanes; ++place) {
-    std::uint32_t state = std::uint32_t{stream.high[place]} << 16 | stream.low[place];
-    const std::uint32_t frequency = table.frequency[symbols[place]];
-    const bool gives = state >> (32 - kRansPrecision) >= frequency;
-    *stream.next = static_cast<std::uint16_t>(state);
-    stream.next += gives ? 1 : 0;
-    state = gives ? state >> 16 : state;
-    auto whole =
-        static_cast<std::uint32_t>((std::uint64_t{state} * table.reciprocal[symbols[place]]) >> 32);
-    std::uint32_t rest = state - whole * frequency;
-    const bool is_short = rest >= frequency;
-    whole += is_short ? 1U : 0U;
-    rest -= is_short ? frequency : 0U;
-    state = (whole << kRansPrecision) + rest + table.start[symbols[place]];
-    stream.high[place] = static_cast<std::uint16_t>(state >> 16);
-    stream.low[place] = static_cast<std::uint16_t>(state);
+// What a place's symbol needs, from a wide table.
+struct WideLookup {
+  alignas(64) std::uint16_t frequency[kRansLanes];
+  alignas(64) std::uint16_t start[kRansLanes];
+  alignas(64) std::uint16_t reciprocal_low[kRansLanes];
+  alignas(64) std::uint16_t reciprocal_high[kRansLanes];
+};
+
+void look_up_wide(const RansWideEncode& table, const std::uint8_t* symbols, WideLookup& lanes) {
+  for (std::int64_t place = 0; place < kRansLanes; ++place) {
+    const std::uint8_t symbol = symbols[place];
+    lanes.frequency[place] = table.frequency[symbol];
+    lanes.start[place] = table.start[symbol];
+    lanes.reciprocal_low[place] = static_cast<std::uint16_t>(table.reciprocal[symbol]);
+    lanes.reciprocal_high[place] = static_cast<std::uint16_t>(table.reciprocal[symbol] >> 16);
   }
 }
 
@@ -110,6 +125,29 @@ using WordMask = hn::Mask<WordTag>;
 constexpr std::size_t kWidth = hn::MaxLanes(WordTag());
 constexpr std::size_t kParts = kRansLanes / kWidth;  // vectors per stream
 
+// Appends the lanes of `gives`, in order; writes up to 32 words. Returns the new end.
+HWY_INLINE std::uint16_t* append_words(Words low, WordMask gives, std::uint16_t* next) {
+  const WordTag tag;
+#if HWY_TARGET == HWY_AVX3_DL
+  // Not CompressStore: with a memory operand it is microcode on AMD's Zen 4.
+  hn::StoreU(hn::Compress(low, gives), tag, next);
+  return next + hn::CountTrue(tag, gives);
+#else
+  std::uint8_t bits[8];
+  hn::StoreMaskBits(tag, gives, bits);
+  alignas(64) std::uint16_t words[kWidth];
+  hn::Store(low, tag, words);
+  const hn::Full128<std::uint8_t> bytes;
+  for (std::size_t i = 0; i < kWidth / 8; ++i) {
+    const auto table = hn::Load(bytes, kPackWords.bytes[bits[i]]);
+    const auto from = hn::Load(bytes, reinterpret_cast<const std::uint8_t*>(words + 8 * i));
+    hn::StoreU(hn::TableLookupBytes(from, table), bytes, reinterpret_cast<std::uint8_t*>(next));
+    next += std::popcount(bits[i]);
+  }
+  return next;
+#endif
+}
+
 struct Nibbles {
   HWY_INLINE explicit Nibbles(const RansNibbleEncode& table) {
     const WordTag tag;
@@ -137,31 +175,42 @@ HWY_INLINE States multiply_high(States a, States b) {
   return hn::OddEven(odd, even);
 }
 
-// One part of a team's places on one column.
-template <bool kIsPartial>
-HWY_INLINE void nibble_step(const Nibbles& table, WordMask valid, Words symbols, Words& high,
-                            Words& low, std::uint16_t*& next) {
+struct Found {
+  Words frequency;
+  Words start;
+  Words reciprocal_low;
+  Words reciprocal_high;
+};
+
+HWY_INLINE Found look_up(const Nibbles& table, Words symbols) {
   const WordTag tag;
-  const SignedTag sign;
   // Both bytes of a lane's table index, 0x0100 + 0x0202 * (symbol / 2).
   const Words even = hn::And(symbols, hn::Set(tag, 0x0e));
   const Words index = hn::Add(hn::Or(even, hn::ShiftLeft<8>(even)), hn::Set(tag, 0x0100));
   const WordMask is_odd = hn::TestBit(symbols, hn::Set(tag, 1));
-  const auto look_up = [&](const Words* pair) HWY_ATTR {
+  const auto pick = [&](const Words* pair) HWY_ATTR {
     return hn::IfThenElse(is_odd, hn::TableLookupBytes(pair[1], index),
                           hn::TableLookupBytes(pair[0], index));
   };
-  const Words frequency = look_up(table.frequency);
-  const Words start = look_up(table.start);
-  const Words reciprocal_low = look_up(table.low);
-  const Words reciprocal_high = look_up(table.high);
+  return {.frequency = pick(table.frequency),
+          .start = pick(table.start),
+          .reciprocal_low = pick(table.low),
+          .reciprocal_high = pick(table.high)};
+}
 
+// One part of a team's places takes its symbols in.
+template <bool kIsPartial>
+HWY_INLINE void advance(const Found& found, WordMask valid, Words& high, Words& low,
+                        std::uint16_t*& next) {
+  const WordTag tag;
+  const SignedTag sign;
+  const Words frequency = found.frequency;
   // Both sides are below 2^14: a signed comparison will do.
   const Words top = hn::ShiftRight<16 - kRansPrecision>(high);
   const WordMask keeps =
       hn::RebindMask(tag, hn::Gt(hn::BitCast(sign, frequency), hn::BitCast(sign, top)));
   const WordMask gives = kIsPartial ? hn::AndNot(keeps, valid) : hn::Not(keeps);
-  next += hn::CompressStore(low, gives, tag, next);
+  next = append_words(low, gives, next);
   const Words low_kept = hn::IfThenElse(gives, high, low);
   const Words high_kept = hn::IfThenZeroElse(gives, high);
 
@@ -173,9 +222,9 @@ HWY_INLINE void nibble_step(const Nibbles& table, WordMask valid, Words symbols,
     return hn::BitCast(StateTag(), hn::InterleaveUpper(tag, a, b));
   };
   const States whole_a =
-      multiply_high(lower(low_kept, high_kept), lower(reciprocal_low, reciprocal_high));
+      multiply_high(lower(low_kept, high_kept), lower(found.reciprocal_low, found.reciprocal_high));
   const States whole_b =
-      multiply_high(upper(low_kept, high_kept), upper(reciprocal_low, reciprocal_high));
+      multiply_high(upper(low_kept, high_kept), upper(found.reciprocal_low, found.reciprocal_high));
   const hn::RepartitionToWide<StateTag> pair;
   const auto split = [&](States v) HWY_ATTR {
     const auto table = hn::LoadDup128(hn::Repartition<std::uint8_t, WordTag>(), kHalvesApart);
@@ -195,7 +244,8 @@ HWY_INLINE void nibble_step(const Nibbles& table, WordMask valid, Words symbols,
   const Words carry =  // -1 where adding the correction wrapped
       hn::And(is_short, hn::VecFromMask(tag, hn::Eq(exact_low, hn::Zero(tag))));
   const Words exact_high = hn::Sub(whole_high, carry);
-  const Words low_after = hn::Or(hn::ShiftLeft<kRansPrecision>(exact_low), hn::Add(rest, start));
+  const Words low_after =
+      hn::Or(hn::ShiftLeft<kRansPrecision>(exact_low), hn::Add(rest, found.start));
   const Words high_after = hn::Or(hn::ShiftRight<16 - kRansPrecision>(exact_low),
                                   hn::ShiftLeft<kRansPrecision>(exact_high));
   low = kIsPartial ? hn::IfThenElse(valid, low_after, low) : low_after;
@@ -211,43 +261,40 @@ HWY_NOINLINE void encode_chunk(const EncodeJob& job, EncodeStream& stream, std::
   Words high[kParts];
   Words low[kParts];
   WordMask valid[kParts];
-  std::uint16_t* next = nullptr;
-  const auto load = [&]() HWY_ATTR {
-    next = stream.next;
-    for (std::size_t part = 0; part < kParts; ++part) {
-      high[part] = hn::Load(tag, stream.high + part * kWidth);
-      low[part] = hn::Load(tag, stream.low + part * kWidth);
-    }
-  };
-  const auto store = [&]() HWY_ATTR {
-    stream.next = next;
-    for (std::size_t part = 0; part < kParts; ++part) {
-      hn::Store(high[part], tag, stream.high + part * kWidth);
-      hn::Store(low[part], tag, stream.low + part * kWidth);
-    }
-  };
+  std::uint16_t* next = stream.next;
   for (std::size_t part = 0; part < kParts; ++part) {
+    high[part] = hn::Load(tag, stream.high + part * kWidth);
+    low[part] = hn::Load(tag, stream.low + part * kWidth);
     const auto before = static_cast<std::int64_t>(part * kWidth);
     const std::int64_t empty = std::max<std::int64_t>(kRansLanes - rows - before, 0);
     valid[part] = hn::Not(hn::FirstN(tag, static_cast<std::size_t>(empty)));
   }
-  load();
   for (std::int64_t i = last - 1; i >= first; --i) {
     const RansColumn column = job.tables->columns[static_cast<std::size_t>(i)];
     const std::uint8_t* symbols = stream.tile + (i - first) * kRansLanes;
     if (column.is_wide != 0) {
-      store();
-      wide_step(job.tables->wide[column.table], kRansLanes - rows, stream, symbols);
-      load();
+      WideLookup lanes;
+      look_up_wide(job.tables->wide[column.table], symbols, lanes);
+      for (std::size_t part = 0; part < kParts; ++part) {
+        const Found found{.frequency = hn::Load(tag, lanes.frequency + part * kWidth),
+                          .start = hn::Load(tag, lanes.start + part * kWidth),
+                          .reciprocal_low = hn::Load(tag, lanes.reciprocal_low + part * kWidth),
+                          .reciprocal_high = hn::Load(tag, lanes.reciprocal_high + part * kWidth)};
+        advance<kIsPartial>(found, valid[part], high[part], low[part], next);
+      }
       continue;
     }
     const Nibbles table(job.tables->nibble[column.table]);
     for (std::size_t part = 0; part < kParts; ++part) {
       const Words of_part = hn::PromoteTo(tag, hn::LoadU(bytes, symbols + part * kWidth));
-      nibble_step<kIsPartial>(table, valid[part], of_part, high[part], low[part], next);
+      advance<kIsPartial>(look_up(table, of_part), valid[part], high[part], low[part], next);
     }
   }
-  store();
+  stream.next = next;
+  for (std::size_t part = 0; part < kParts; ++part) {
+    hn::Store(high[part], tag, stream.high + part * kWidth);
+    hn::Store(low[part], tag, stream.low + part * kWidth);
+  }
 }
 
 void take_tile(const EncodeJob& job, std::int64_t team, std::int64_t first, std::int64_t columns,
@@ -301,6 +348,8 @@ RansWords encode_target(const RansProblem& problem, const std::uint8_t* symbols)
                       static_cast<std::int64_t>(problem.groups.all_columns)};
   RansWords coded;
   coded.words_first.push_back(0);
+  // About four bits a symbol; growing copies.
+  coded.words.reserve(static_cast<std::size_t>(layout.rows * layout.columns) / 4);
   std::vector<std::uint16_t> reversed;
   for (std::int64_t block = 0; block < layout.blocks(); ++block) {
     // Storing what is compressed writes a whole vector.
