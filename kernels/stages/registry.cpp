@@ -4,9 +4,16 @@
 #include <vector>
 
 #include "kernels/stages/quantize/delta/delta.hpp"
+#include "kernels/stages/quantize/fp8/fp8.hpp"
 #include "kernels/stages/quantize/kvquant/kvquant.hpp"
+#include "kernels/stages/quantize/mxfp4/mxfp4.hpp"
+#include "kernels/stages/quantize/nvfp4/nvfp4.hpp"
 #include "kernels/stages/quantize/rtn/rtn.hpp"
+#include "kernels/stages/transform/klt/klt.hpp"
+#include "kernels/stages/transform/palu/palu.hpp"
+#include "kernels/stages/transform/svd/svd.hpp"
 #include "kernels/stages/transform/unrope/unrope.hpp"
+#include "kernels/stages/transform/xkv/xkv.hpp"
 
 namespace sluice::kernels {
 
@@ -16,8 +23,15 @@ std::span<const StageRow> stage_table() {
       // select
       // transform
       unrope_row(),
+      svd_row(),
+      xkv_row(),
+      palu_row(),
+      klt_row(),
       // quantize
       rtn_row(),
+      fp8_row(),
+      mxfp4_row(),
+      nvfp4_row(),
       delta_row(),
       kvquant_row(),
       // correct
