@@ -38,7 +38,7 @@ struct Mailbox {
     std::uint64_t connection = 0;  // the watcher's
   };
   std::vector<Watcher> watchers;
-  // Peers whose loss has arrived, by the connection it ends.
+  // Peers whose loss would be news, by the connection that it ends.
   std::unordered_map<NodeId, std::uint64_t> open_connections;
 
   void push(Completion completion) {
@@ -46,6 +46,20 @@ struct Mailbox {
       const std::lock_guard lock(mutex);
       completions.push_back(std::move(completion));
     }
+    changed.notify_one();
+  }
+
+  // Reports that `peer` is lost, unless that connection was closed or replaced meanwhile.
+  void lose(NodeId peer, std::uint64_t connection) {
+    const std::lock_guard lock(mutex);
+    const auto open = open_connections.find(peer);
+    if (open == open_connections.end() || open->second != connection) return;
+    open_connections.erase(open);
+    Completion lost;
+    lost.kind = CompletionKind::kPeerLost;
+    lost.peer = peer;
+    lost.status = make_error(ErrorCode::kUnavailable, "peer " + std::to_string(peer) + " is lost");
+    completions.push_back(std::move(lost));
     changed.notify_one();
   }
 };
@@ -129,6 +143,8 @@ class LoopbackTransport final : public Transport {
   };
 
   Result<const Connection*> usable_connection(NodeId peer) const;
+  // Whether the peer lives and will report its death to us.
+  bool watch(const Connection& connection, NodeId peer);
   void complete(CompletionKind kind, NodeId peer, OperationId operation);
 
   std::shared_ptr<Hub> hub_;
@@ -153,16 +169,7 @@ LoopbackTransport::~LoopbackTransport() {
   for (const Mailbox::Watcher& watcher : watchers) {
     const auto peer = watcher.mailbox.lock();
     if (peer == nullptr || peer == mailbox_) continue;
-    const std::lock_guard lock(peer->mutex);
-    const auto open = peer->open_connections.find(watcher.name);
-    if (open == peer->open_connections.end() || open->second != watcher.connection) continue;
-    Completion lost;
-    lost.kind = CompletionKind::kPeerLost;
-    lost.peer = watcher.name;
-    lost.status =
-        make_error(ErrorCode::kUnavailable, "peer " + std::to_string(watcher.name) + " is lost");
-    peer->completions.push_back(std::move(lost));
-    peer->changed.notify_one();
+    peer->lose(watcher.name, watcher.connection);
   }
 }
 
@@ -179,16 +186,22 @@ Status LoopbackTransport::connect(NodeId peer, Bytes address) {
   }
   close(peer);
   Connection connection{*token, next_connection_++, hub_->find(*token)};
-  if (connection.mailbox != nullptr) {
-    {
-      const std::lock_guard lock(mailbox_->mutex);
-      mailbox_->open_connections[peer] = connection.serial;
-    }
-    const std::lock_guard lock(connection.mailbox->mutex);
-    connection.mailbox->watchers.push_back({mailbox_, peer, connection.serial});
+  {
+    const std::lock_guard lock(mailbox_->mutex);
+    mailbox_->open_connections[peer] = connection.serial;
   }
+  // A peer that died before this, or dies while we connect, has nobody left to tell us.
+  if (!watch(connection, peer)) mailbox_->lose(peer, connection.serial);
   connections_[peer] = std::move(connection);
   return {};
+}
+
+bool LoopbackTransport::watch(const Connection& connection, NodeId peer) {
+  if (connection.mailbox == nullptr) return false;
+  const std::lock_guard lock(connection.mailbox->mutex);
+  if (connection.mailbox->is_dead) return false;
+  connection.mailbox->watchers.push_back({mailbox_, peer, connection.serial});
+  return true;
 }
 
 Result<Region> LoopbackTransport::allocate(std::size_t bytes, MemoryKind kind) {

@@ -49,6 +49,7 @@ class Victim {
   }
   bool is_process() const { return is_process_; }
   const RemoteRegion& region() const { return region_; }
+  const std::vector<std::byte>& address() const { return address_; }
 
  private:
   void start_process(std::string_view transport) {
@@ -150,6 +151,21 @@ TEST_P(TransportLoss, AnIdleDeadPeerIsReportedOnceAndThenUnavailable) {
     node.transport->wait(std::chrono::milliseconds(1));
   }
   EXPECT_EQ(node.seen.size(), 1U);
+}
+
+TEST_P(TransportLoss, APeerThatDiedBeforeConnectIsReportedToo) {
+  std::vector<std::byte> address;
+  {
+    Node first = open_node(GetParam().name, 2);
+    Victim victim(GetParam().name, first);
+    address = victim.address();
+  }
+  Node node = open_node(GetParam().name, 0);
+  ASSERT_TRUE(node.transport->connect(1, address));
+  (void)node.transport->send(1, 1, {});  // may be how it is noticed
+  ASSERT_TRUE(drive({&node}, [&] { return node.count(CompletionKind::kPeerLost) != 0; }));
+  EXPECT_EQ(node.count(CompletionKind::kPeerLost), 1U);
+  EXPECT_EQ(node.transport->flush(1, 5).error().code, ErrorCode::kUnavailable);
 }
 
 TEST_P(TransportLoss, OperationsPendingAtTheDeathComplete) {

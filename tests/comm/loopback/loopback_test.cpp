@@ -20,6 +20,23 @@ TEST(Loopback, HubsAreWorldsApart) {
   EXPECT_EQ(here->send(1, 1, {}).error().code, ErrorCode::kUnavailable);
 }
 
+// Whichever comes first, every time.
+TEST(Loopback, APeerThatDiesDuringConnectIsReportedOnce) {
+  const auto hub = make_hub();
+  for (int round = 0; round < 200; ++round) {
+    auto here = open_on(hub, 0);
+    auto there = open_on(hub, 1);
+    const auto address = there->address();
+    std::thread death([&] { there.reset(); });
+    EXPECT_TRUE(here->connect(1, address));
+    death.join();
+    std::vector<Completion> seen(4);
+    ASSERT_EQ(here->poll(seen), 1U) << "in round " << round;
+    EXPECT_EQ(seen[0].kind, CompletionKind::kPeerLost);
+    EXPECT_EQ(seen[0].peer, 1U);
+  }
+}
+
 TEST(Loopback, ThreadsWriteAndReadByTheContract) {
   const auto hub = make_hub();
   auto owner = open_on(hub, 0);
