@@ -18,7 +18,9 @@
 #include <string>
 #include <vector>
 
+#include "kernels/stages/select/score_collector.hpp"
 #include "runtime/engine/engine.hpp"
+#include "runtime/engine/rope.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -31,6 +33,8 @@ struct Options {
   std::vector<std::int64_t> lengths{1024, 4096};
   int runs = 5;
   int threads = 0;
+  std::string scores = "none";  // what selection would have scored along the way
+  std::int64_t window_tokens = 64;
   bool is_interactive = false;  // a line "LENGTH" on stdin runs once and prints its seconds
 };
 
@@ -82,6 +86,14 @@ double products_seconds(const ModelSpec& spec, ComputeType compute, std::int64_t
   return total * static_cast<double>(spec.layers);
 }
 
+kernels::ScoreNeeds needs_of(const Options& options) {
+  if (options.scores == "q2c") return {.window_tokens = options.window_tokens, .question = true};
+  if (options.scores == "h2o") return {.accumulated = true};
+  if (options.scores == "expected") return {.expected = true, .output_norm = true};
+  if (options.scores == "squeeze") return {.similarity = true};
+  return {};
+}
+
 class Runner {
  public:
   static Result<Runner> create(const Options& options) {
@@ -91,6 +103,11 @@ class Runner {
     if (options.compute == "f32") engine.compute = ComputeType::kF32;
     if (options.compute == "bf16") engine.compute = ComputeType::kBF16;
     runner.engine_ = SLUICE_TRY(PrefillEngine::create(*model, engine, {}));
+    runner.needs_ = needs_of(options);
+    const RopeFrequencies rope =
+        RopeFrequencies::build(model->spec().rope, model->weight(WeightRole::kRopeFactors));
+    runner.rope_ = {rope.radians_per_position, rope.attention_factor,
+                    model->spec().rope.style == RopeStyle::kInterleaved};
     const ModelSpec& spec = runner.engine_->spec();
     const auto longest = *std::max_element(options.lengths.begin(), options.lengths.end());
     runner.pool_ = SLUICE_TRY(KvPool::create(
@@ -106,44 +123,89 @@ class Runner {
   }
 
   // Seconds of one prompt of `length` tokens up to the last token's logits.
-  Result<double> run(std::int64_t length) {
+  Result<double> run(std::int64_t length) { return run(length, {}); }
+
+  // The same with scoring; seconds are of all.
+  Result<double> run_scored(std::int64_t length) {
+    const ModelSpec& spec = engine_->spec();
+    kernels::ScoreCollector collector(
+        {.needs = needs_,
+         .shape = {spec.layers, spec.kv_heads, spec.head_dim, 0, rope_},
+         .heads = spec.heads,
+         .tokens = length,
+         .output_gram = [this](std::int64_t layer) { return engine_->output_gram(layer); }});
+    Status scored;
+    const PrefillObserver observer{.first_token = collector.first_token(),
+                                   .similarity = collector.wants_similarity(),
+                                   .observe = [&](const kernels::LayerQueries& piece) {
+                                     if (Status one = collector.observe(piece); !one) {
+                                       scored = std::move(one);
+                                     }
+                                   }};
+    const double seconds = SLUICE_TRY(run(length, {{}, &observer}));
+    SLUICE_TRY(scored);
+    collector_seconds_ = collector.seconds();
+    return seconds;
+  }
+  double collector_seconds() const { return collector_seconds_; }  // of the last scored run
+  bool scores() const { return needs_.any(); }
+
+  const PrefillEngine& engine() const { return *engine_; }
+
+ private:
+  Result<double> run(std::int64_t length, const PrefillHooks& hooks) {
     KvSequence sequence{.blocks = SLUICE_TRY(pool_->acquire(kv_blocks_for(length))), .tokens = 0};
     std::vector<float> logits(static_cast<std::size_t>(engine_->spec().vocab));
     const double started = seconds_now();
-    SLUICE_TRY(engine_->prefill(
-        *pool_, sequence, std::span(tokens_).first(static_cast<std::size_t>(length)), {}, logits));
+    SLUICE_TRY(engine_->prefill(*pool_, sequence,
+                                std::span(tokens_).first(static_cast<std::size_t>(length)), hooks,
+                                logits));
     const double elapsed = seconds_now() - started;
     pool_->release(sequence.blocks);
     return elapsed;
   }
 
-  const PrefillEngine& engine() const { return *engine_; }
-
- private:
   std::unique_ptr<PrefillEngine> engine_;
   std::unique_ptr<KvPool> pool_;
   std::vector<TokenId> tokens_;
+  kernels::ScoreNeeds needs_;
+  kernels::RopeAngles rope_;
+  double collector_seconds_ = 0.0;
 };
 
 Result<nlohmann::json> measure(Runner& runner, const Options& options, std::int64_t length) {
   SLUICE_TRY(runner.run(length));  // fills the caches and LibTorch's table of compiled products
-  std::vector<double> rates, shares;
+  std::vector<double> rates, shares, score_costs, collector_shares;
+  if (runner.scores()) SLUICE_TRY(runner.run_scored(length));
   for (int run = 0; run < options.runs; ++run) {
     const double seconds = SLUICE_TRY(runner.run(length));
     const double products =
         products_seconds(runner.engine().spec(), runner.engine().compute(), length);
     rates.push_back(static_cast<double>(length) / seconds);
     shares.push_back(products / seconds);
+    if (runner.scores()) {
+      score_costs.push_back(SLUICE_TRY(runner.run_scored(length)) / seconds - 1);
+      collector_shares.push_back(runner.collector_seconds() / seconds);
+    }
   }
   std::fprintf(stderr, "%-5s %8ld %14.0f %16.0f %9.0f %%\n",
                runner.engine().compute() == ComputeType::kBF16 ? "bf16" : "f32",
                static_cast<long>(length), median(rates), median(rates) / median(shares),
                100 * median(shares));
-  return nlohmann::json{{"tokens", length},
-                        {"tokens_per_second", median(rates)},
-                        {"tokens_per_second_runs", rates},
-                        {"product_limit_tokens_per_second", median(rates) / median(shares)},
-                        {"share_of_product_limit", median(shares)}};
+  nlohmann::json row{{"tokens", length},
+                     {"tokens_per_second", median(rates)},
+                     {"tokens_per_second_runs", rates},
+                     {"product_limit_tokens_per_second", median(rates) / median(shares)},
+                     {"share_of_product_limit", median(shares)}};
+  if (runner.scores()) {
+    row["scores"] = options.scores;
+    row["scoring_cost"] = median(score_costs);  // of the prefill beside it, everything counted
+    row["scoring_cost_runs"] = score_costs;
+    row["scoring_cost_of_collector"] = median(collector_shares);
+    std::fprintf(stderr, "      scoring %-8s costs %.1f %% of prefill (the collector %.1f %%)\n",
+                 options.scores.c_str(), 100 * median(score_costs), 100 * median(collector_shares));
+  }
+  return row;
 }
 
 Result<void> interact(Runner& runner) {
@@ -192,6 +254,9 @@ int main(int argc, char** argv) {
   app.add_option("--runs", options.runs, "Runs of each length; the median is reported");
   app.add_option("--threads", options.threads, "0: all cores");
   app.add_option("--tokens-file", options.tokens_file, "Token ids of the prompt");
+  app.add_option("--scores", options.scores, "Score tokens along the way: the cost is reported")
+      ->check(CLI::IsMember({"none", "q2c", "h2o", "expected", "squeeze"}));
+  app.add_option("--window", options.window_tokens, "Tokens whose attention q2c sums");
   app.add_option("--commit", options.commit, "Goes into the JSON");
   app.add_flag("--interactive", options.is_interactive, "One run for each length read from stdin");
   CLI11_PARSE(app, argc, argv);
