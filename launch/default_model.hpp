@@ -7,8 +7,11 @@
 
 namespace sluice::launch {
 
-// The path the build was configured with, else models/ in the cache folder ($SLUICE_CACHE, else
-// .cache/sluice in the home folder). The file need not be there.
+// $SLUICE_CACHE, else .cache/sluice in the home folder.
+std::filesystem::path cache_folder();
+
+// The path the build was configured with, else models/ in the cache folder. The file need not be
+// there.
 std::filesystem::path default_model_path();
 
 // The SHA-256 it should have, from launch/versions.env at build time; empty when not known.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one program: sluice serve | run | doctor.
+// The one program: sluice serve | run | codec | doctor.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 
+#include "launch/codec.hpp"
 #include "launch/doctor.hpp"
 #include "launch/environment.hpp"
 #include "launch/run.hpp"
@@ -15,6 +17,9 @@ void add_serve(CLI::App& app, sluice::launch::ServeOptions& options) {
   CLI::App* serve = app.add_subcommand(
       "serve", "Serve a model: every rank of an mpirun runs this; the file says what each does");
   serve->add_option("config", options.config, "Cluster file (YAML)")->required();
+  serve->add_option("--pipeline", options.pipeline,
+                    "How KV is encoded: a preset's name or a pipeline file, instead of the cluster "
+                    "file's");
 }
 
 void add_run(CLI::App& app, sluice::launch::RunOptions& options) {
@@ -35,6 +40,12 @@ void add_run(CLI::App& app, sluice::launch::RunOptions& options) {
   run->add_option("--top-p", options.sampling.top_p)->capture_default_str();
   run->add_option("--top-k", options.sampling.top_k, "0 is all")->capture_default_str();
   run->add_option("--seed", options.sampling.seed)->capture_default_str();
+  run->add_option("--pipeline", options.pipeline,
+                  "How KV is encoded: a preset's name or a pipeline file, instead of the cluster "
+                  "file's");
+  run->add_option("--question-tokens", options.question_tokens,
+                  "Tokens at the prompt's end that are the question, for pipelines that select")
+      ->capture_default_str();
   run->add_flag("--raw", options.raw, "The prompt as it is, without the model's chat template");
   run->add_flag("--ignore-end", options.ignore_end, "Go on after an end-of-text token");
   run->add_flag("--local", options.local, "All in this process, without workers or mpirun");
@@ -54,9 +65,13 @@ int main(int argc, char** argv) {
   add_serve(app, serve);
   add_run(app, run);
   app.add_subcommand("doctor", "Say what this machine has, what is missing, and what that costs");
+  sluice::launch::CodecOptions codec;
+  std::function<int()> chosen;
+  add_codec(app, codec, chosen);
   CLI11_PARSE(app, argc, argv);
 
   if (app.got_subcommand("serve")) return sluice::launch::run_serve(serve);
   if (app.got_subcommand("run")) return sluice::launch::run_run(run);
+  if (chosen) return chosen();
   return sluice::launch::run_doctor(std::cout);
 }

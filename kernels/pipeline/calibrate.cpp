@@ -74,6 +74,11 @@ void add_tensors(const Profile& learnt, Profile& profile) {
 
 }  // namespace
 
+Result<ScoreNeeds> score_needs_of(const PipelineSpec& spec) {
+  const StageList stages = SLUICE_TRY(StageList::from_spec(spec));
+  return Selection{stages.selects, nullptr, nullptr}.score_needs();
+}
+
 Status calibrate(const PipelineSpec& spec, const CacheShape& shape,
                  std::span<const CalibrationCache> caches, Profile& profile) {
   if (profile.model_fingerprint == 0) profile.model_fingerprint = shape.model_fingerprint;

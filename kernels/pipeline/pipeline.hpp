@@ -111,6 +111,8 @@ struct CalibrationCache {
   std::int64_t tokens = 0;
   std::vector<LayerScores> scores;  // by layer; empty if the pipeline needs none
 };
+// What a pipeline's calibration caches must have scores of; the errors of Pipeline::create.
+Result<ScoreNeeds> score_needs_of(const PipelineSpec& spec);
 Status calibrate(const PipelineSpec& spec, const CacheShape& shape,
                  std::span<const CalibrationCache> caches, Profile& profile);
 
