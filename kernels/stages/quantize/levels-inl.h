@@ -285,6 +285,37 @@ HWY_INLINE void bounds_of_columns(const float* values, std::size_t stride, std::
   }
 }
 
+// The bounds of a chunk's groups: of kVectors vectors each, or of any size (kVectors 0); the last
+// one may be shorter.
+template <std::size_t kVectors>
+HWY_INLINE void bounds_of_chunk(const float* values, std::size_t count, std::size_t group,
+                                float* low, float* high) {
+  std::size_t g = 0;
+  if constexpr (kVectors != 0) {
+    g = count / group;
+    bounds_of_groups<kVectors>(values, g, low, high);
+  }
+  for (; g * group < count; ++g) {
+    bounds_of_span(values + g * group, count - g * group < group ? count - g * group : group,
+                   low[g], high[g]);
+  }
+}
+
+// code(first element, elements, numbers) over a chunk, with two numbers for each group.
+template <std::size_t kVectors, class Code>
+HWY_INLINE void spans_of_chunk(std::size_t count, std::size_t group, const float* first,
+                               const float* second, const Code& code) {
+  std::size_t g = 0;
+  if constexpr (kVectors != 0) {
+    g = count / group;
+    code(std::size_t{0}, g * group, ByGroup<kVectors>{first, second});
+  }
+  for (; g * group < count; ++g) {
+    code(g * group, count - g * group < group ? count - g * group : group,
+         SameForAll{first[g], second[g]});
+  }
+}
+
 }  // namespace sluice::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -173,38 +173,6 @@ HWY_INLINE void decode_span(const std::uint8_t* symbols, std::size_t count, cons
   values_of_span(count, values, vector, one);
 }
 
-// A chunk of a token's groups, of kVectors vectors each, or of any size (kVectors 0).
-template <std::size_t kVectors>
-HWY_INLINE void chunk_bounds(const Work& work, const float* values, std::size_t count,
-                             Groups& groups) {
-  std::size_t g = 0;
-  if constexpr (kVectors != 0) {
-    g = count / work.group;
-    bounds_of_groups<kVectors>(values, g, groups.low, groups.high);
-  }
-  for (; g * work.group < count; ++g) {
-    bounds_of_span(values + g * work.group, std::min(work.group, count - g * work.group),
-                   groups.low[g], groups.high[g]);
-  }
-}
-
-// code(first element, elements, numbers) over a chunk.
-template <std::size_t kVectors, class Code>
-HWY_INLINE void each_group(const Work& work, std::size_t count, const float* first,
-                           const float* second, const Code& code) {
-  if constexpr (kVectors != 0) {
-    const std::size_t whole = count / work.group;
-    code(0, whole * work.group, ByGroup<kVectors>{first, second});
-    if (whole * work.group == count) return;
-    code(whole * work.group, count - whole * work.group, SameForAll{first[whole], second[whole]});
-  } else {
-    for (std::size_t g = 0; g * work.group < count; ++g) {
-      code(g * work.group, std::min(work.group, count - g * work.group),
-           SameForAll{first[g], second[g]});
-    }
-  }
-}
-
 template <bool kIsEncoder, std::size_t kVectors>
 void run_tokens(const Work& work) {
   Groups groups;
@@ -218,17 +186,18 @@ void run_tokens(const Work& work) {
       std::uint8_t* symbols =
           work.task.symbols + static_cast<std::size_t>(row) * work.columns + first;
       if constexpr (kIsEncoder) {
-        chunk_bounds<kVectors>(work, values, count, groups);
+        bounds_of_chunk<kVectors>(values, count, work.group, groups.low, groups.high);
         find_scales(work, groups, in_chunk, row, entry);
-        each_group<kVectors>(work, count, groups.inverse, groups.offset,
-                             [&](std::size_t i, std::size_t n, const auto& numbers) HWY_ATTR {
-                               encode_span(work, groups, values + i, n, numbers, symbols + i);
-                             });
+        spans_of_chunk<kVectors>(count, work.group, groups.inverse, groups.offset,
+                                 [&](std::size_t i, std::size_t n, const auto& numbers) HWY_ATTR {
+                                   encode_span(work, groups, values + i, n, numbers, symbols + i);
+                                 });
       } else {
         read_scales(work, groups, in_chunk, row, entry);
-        each_group<kVectors>(work, count, groups.scale, groups.zero,
-                             [&](std::size_t i, std::size_t n, const auto& numbers)
-                                 HWY_ATTR { decode_span(symbols + i, n, numbers, values + i); });
+        spans_of_chunk<kVectors>(count, work.group, groups.scale, groups.zero,
+                                 [&](std::size_t i, std::size_t n, const auto& numbers) HWY_ATTR {
+                                   decode_span(symbols + i, n, numbers, values + i);
+                                 });
       }
     }
   }
