@@ -111,7 +111,8 @@ class PayloadDecoder {
                       .half = half,
                       .head_first = segment.head_first,
                       .head_count = segment.head_count,
-                      .rows = segment.rows};
+                      .rows = segment.rows,
+                      .next_rows = {}};
     const StageList& stages = parts_.stages;
     if (parts_.header.is_raw || segment.level == kLevelExact || !stages.is_lossy()) {
       const Bytes raw =

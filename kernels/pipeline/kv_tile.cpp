@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/pipeline/kv_tile.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/core/check.hpp"
 
@@ -14,25 +16,40 @@
 HWY_BEFORE_NAMESPACE();
 namespace sluice::kernels::HWY_NAMESPACE {
 
+template <class Element>
+HWY_INLINE Element* run_at(const KvPages& pages, std::int64_t plane, std::int32_t token) {
+  const auto block_tokens = static_cast<std::int32_t>(pages.block_tokens);
+  const std::int32_t block = token / block_tokens;
+  return reinterpret_cast<Element*>(pages.blocks[static_cast<std::size_t>(block)]) +
+         (plane * pages.block_tokens + token - block * block_tokens) * pages.head_dim;
+}
+
+// A block of tokens of one head is a few KiB: too short for the hardware to guess what comes next.
+template <bool is_written, class Element>
+HWY_INLINE void fetch_ahead(const Element* run, std::int64_t elements) {
+  constexpr std::int64_t kLineElements = 64 / static_cast<std::int64_t>(sizeof(Element));
+  for (std::int64_t i = 0; i < elements; i += kLineElements)
+    __builtin_prefetch(run + i, is_written);
+}
+
 // body(element of the pages, column, row index) for every run of head_dim elements.
 template <class Element, class Body>
 HWY_INLINE void each_run(const KvTile& tile, const Body& body) {
   std::int64_t column = 0;
+  const std::size_t ahead = std::min(tile.next_rows.size(), tile.rows.size());
   for (const KvPages& pages : tile.pages) {
-    const std::int64_t dim = pages.head_dim;
-    const std::int64_t plane = (tile.half == KvHalf::kKey ? 0 : pages.kv_heads) + tile.head_first;
-    const std::int64_t head_elements = pages.block_tokens * dim;
-    const auto block_tokens = static_cast<std::int32_t>(pages.block_tokens);
-    for (std::size_t row = 0; row < tile.rows.size(); ++row) {
-      const std::int32_t token = tile.rows[row];
-      const std::int32_t block = token / block_tokens;
-      auto* run = reinterpret_cast<Element*>(pages.blocks[static_cast<std::size_t>(block)]) +
-                  plane * head_elements + (token - block * block_tokens) * dim;
-      for (std::int64_t head = 0; head < tile.head_count; ++head, run += head_elements) {
-        body(run, column + head * dim, static_cast<std::int64_t>(row));
+    const std::int64_t first = (tile.half == KvHalf::kKey ? 0 : pages.kv_heads) + tile.head_first;
+    // Head by head: a head's tokens follow each other in memory.
+    for (std::int64_t plane = first; plane < first + tile.head_count; ++plane) {
+      for (std::size_t row = 0; row < tile.rows.size(); ++row) {
+        if (row < ahead) {
+          fetch_ahead<!std::is_const_v<Element>>(run_at<Element>(pages, plane, tile.next_rows[row]),
+                                                 pages.head_dim);
+        }
+        body(run_at<Element>(pages, plane, tile.rows[row]), column, static_cast<std::int64_t>(row));
       }
+      column += pages.head_dim;
     }
-    column += tile.head_count * dim;
   }
 }
 
@@ -153,9 +170,29 @@ bool load_tile(const KvTile& tile, Matrix to) { return HWY_DYNAMIC_DISPATCH(load
 void store_tile(const KvTile& tile, ConstMatrix from) {
   HWY_DYNAMIC_DISPATCH(store_any)(tile, from);
 }
-void load_bf16(const KvTile& tile, std::byte* to) { HWY_DYNAMIC_DISPATCH(load_bf16_any)(tile, to); }
+namespace {
+
+// Few rows at a time: the matrix side stays in cache while the heads take turns.
+template <class Body>
+void each_part(const KvTile& tile, const Body& body) {
+  constexpr std::int64_t kRows = 16;
+  const auto rows = static_cast<std::int64_t>(tile.rows.size());
+  const std::size_t row_bytes = static_cast<std::size_t>(tile.columns()) * sizeof(std::uint16_t);
+  for (std::int64_t first = 0; first < rows; first += kRows) {
+    body(tile.part(first, std::min(kRows, rows - first)),
+         static_cast<std::size_t>(first) * row_bytes);
+  }
+}
+
+}  // namespace
+
+void load_bf16(const KvTile& tile, std::byte* to) {
+  const auto run = HWY_DYNAMIC_DISPATCH(load_bf16_any);
+  each_part(tile, [&](const KvTile& part, std::size_t at) { run(part, to + at); });
+}
 void store_bf16(const KvTile& tile, const std::byte* from) {
-  HWY_DYNAMIC_DISPATCH(store_bf16_any)(tile, from);
+  const auto run = HWY_DYNAMIC_DISPATCH(store_bf16_any);
+  each_part(tile, [&](const KvTile& part, std::size_t at) { run(part, from + at); });
 }
 void round_to_bf16(ConstMatrix from, std::byte* to) { HWY_DYNAMIC_DISPATCH(round_any)(from, to); }
 void expand_bf16(const std::byte* from, Matrix to) { HWY_DYNAMIC_DISPATCH(expand_any)(from, to); }

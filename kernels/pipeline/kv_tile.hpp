@@ -20,13 +20,16 @@ struct KvTile {
   std::int64_t head_first = 0;
   std::int64_t head_count = 0;
   std::span<const std::int32_t> rows;
+  std::span<const std::int32_t> next_rows;  // of the tile that follows: fetched ahead; may be empty
 
   std::int64_t columns() const {
     return static_cast<std::int64_t>(pages.size()) * head_count * pages.front().head_dim;
   }
   KvTile part(std::int64_t first, std::int64_t count) const {
     KvTile tile = *this;
-    tile.rows = rows.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    const auto rest = rows.subspan(static_cast<std::size_t>(first));
+    tile.rows = rest.first(static_cast<std::size_t>(count));
+    tile.next_rows = rest.subspan(tile.rows.size());
     return tile;
   }
 };

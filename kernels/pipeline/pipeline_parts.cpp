@@ -144,7 +144,8 @@ KvTile PipelineParts::tile(const EncodeTask& task, const Segment& segment, KvHal
           .half = half,
           .head_first = segment.head_first,
           .head_count = segment.head_count,
-          .rows = segment.rows};
+          .rows = segment.rows,
+          .next_rows = {}};
 }
 
 std::size_t PipelineParts::raw_bytes(std::span<const Segment> segments, std::int64_t layers) const {

@@ -13,8 +13,11 @@
 namespace sluice::kernels {
 namespace {
 
-// 64 KiB of FP32: a tile, what a transform makes of it and its symbols stay in a core's own cache.
-constexpr std::int64_t kTileElements = 16 * 1024;
+// 32 KiB of FP32: a tile is still in the first cache when the next stage reads it.
+constexpr std::int64_t kTileElements = 8 * 1024;
+
+// Symbols are packed for several tiles at once: it looks at every column's width each time.
+constexpr std::int64_t kBatchSymbols = 64 * 1024;
 
 // A transform may widen rows (padding), but hostile bytes may not widen them without bound.
 constexpr std::int64_t kWideningMax = 4;
@@ -22,6 +25,12 @@ constexpr std::int64_t kWideningMax = 4;
 std::int64_t rows_of_tile(std::int64_t columns, std::int64_t multiple) {
   const std::int64_t rows = kTileElements / std::max<std::int64_t>(columns, 1);
   return std::max(rows / multiple * multiple, multiple);
+}
+
+// Whole tiles of `step` rows.
+std::int64_t rows_of_batch(std::int64_t columns, std::int64_t step) {
+  return std::max<std::int64_t>(kBatchSymbols / std::max<std::int64_t>(columns * step, 1), 1) *
+         step;
 }
 
 ConstMatrix slice(ConstMatrix rows, std::int64_t first, std::int64_t count) {
@@ -62,13 +71,12 @@ class PlaneEncoder {
     if (is_whole) whole = SLUICE_TRY(load_whole());
     SLUICE_TRY(begin(whole, is_whole, nullptr));
     if (!reserve_symbols()) return sizes_;
-    const std::int64_t step = rows_of_tile(widest_, multiple_);
     if (!is_whole) {
-      const std::size_t tile = area(std::min(step, rows_), widest_);
+      const std::size_t tile = area(std::min(step_, rows_), widest_);
       for (auto& buffer : buffers_.tiles) buffer.need(tile);
     }
-    for (std::int64_t first = 0; first < rows_; first += step) {
-      const std::int64_t count = std::min(step, rows_ - first);
+    for (std::int64_t first = 0; first < rows_; first += step_) {
+      const std::int64_t count = std::min(step_, rows_ - first);
       put(first, is_whole ? slice(whole, first, count) : SLUICE_TRY(transformed(first, count)));
     }
     return finish(whole);
@@ -79,7 +87,7 @@ class PlaneEncoder {
     SLUICE_TRY(begin(whole, true, &stage));
     if (&stage != stages_.entropy) return learner.observe(plane_, whole);
     const std::size_t width = quantizer_->symbols().bits.size();
-    const std::size_t count = static_cast<std::size_t>(symbol_rows()) * width;
+    const std::size_t count = area(symbol_rows(), 1) * width;
     const std::uint8_t* symbols = buffers_.symbols.need(count);
     if (rows_ > 0) put(0, whole);
     const std::vector<float> numbers(symbols, symbols + count);
@@ -159,16 +167,16 @@ class PlaneEncoder {
 
   // Room for what has a size known before coding. False: there is none.
   bool reserve_symbols() {
+    step_ = rows_of_tile(widest_, multiple_);
     if (quantizer_ != nullptr) {
-      const std::size_t width = quantizer_->symbols().bits.size();
-      const std::int64_t together = quantizer_->symbols().rows_together;
-      const std::int64_t step = std::min(rows_of_tile(widest_, multiple_), rows_ + multiple_);
-      const std::int64_t kept = keeps_symbols() ? rows_ : step;
-      buffers_.symbols.need(static_cast<std::size_t>((kept + together - 1) / together) * width);
+      const SymbolShape& shape = quantizer_->symbols();
+      row_bytes_ = packed_bytes(shape, 1);
+      batch_ = keeps_symbols() ? rows_ : std::min(rows_of_batch(columns_, step_), rows_);
+      buffers_.symbols.need(area(shape.symbol_rows(batch_), 1) * shape.bits.size());
     }
     if (stages_.entropy != nullptr) return true;
-    sizes_.symbols = quantizer_ == nullptr ? area(rows_, columns_) * 2
-                                           : packed_bytes(quantizer_->symbols(), symbol_rows());
+    sizes_.symbols =
+        quantizer_ == nullptr ? area(rows_, columns_) * 2 : area(symbol_rows(), 1) * row_bytes_;
     packed_ = out_.reserve(sizes_.symbols);
     return packed_ != nullptr;
   }
@@ -192,14 +200,16 @@ class PlaneEncoder {
       return;
     }
     const SymbolShape& shape = quantizer_->symbols();
-    const std::int64_t symbol_row = first / shape.rows_together;
+    const std::int64_t batch_first = keeps_symbols() ? 0 : first / batch_ * batch_;
     std::uint8_t* symbols = buffers_.symbols.data();
-    if (keeps_symbols()) symbols += static_cast<std::size_t>(symbol_row) * shape.bits.size();
     std::byte* side = buffers_.side.extend(side_used_, quantizer_->side_bytes_max(tile.rows));
-    side_used_ += quantizer_->encode(first, tile, symbols, side);
-    if (!keeps_symbols()) {
-      pack_symbols(shape, shape.symbol_rows(tile.rows), symbols,
-                   packed_ + packed_bytes(shape, symbol_row));
+    const std::int64_t ahead = (first - batch_first) / shape.rows_together;
+    side_used_ +=
+        quantizer_->encode(first, tile, symbols + area(ahead, 1) * shape.bits.size(), side);
+    const std::int64_t done = first + tile.rows;
+    if (!keeps_symbols() && (done == rows_ || done - batch_first == batch_)) {
+      pack_symbols(shape, shape.symbol_rows(done - batch_first), symbols,
+                   packed_ + area(batch_first / shape.rows_together, 1) * row_bytes_);
     }
   }
 
@@ -260,6 +270,9 @@ class PlaneEncoder {
   ByteWriter begun_;                  // side bytes of the stages' beginnings
   std::size_t dequantizer_side_ = 0;  // where the quantizer's begin
   std::size_t side_used_ = 0;
+  std::int64_t step_ = 0;      // rows of a tile
+  std::int64_t batch_ = 0;     // rows whose symbols are held
+  std::size_t row_bytes_ = 0;  // of a packed row of symbols
   std::byte* packed_ = nullptr;
   PlaneSizes sizes_;
 };
@@ -274,13 +287,12 @@ class PlaneDecoder {
     rows_ = static_cast<std::int64_t>(target_.rows.size());
     SLUICE_TRY(begin());
     SLUICE_TRY(check_symbols());
-    const std::int64_t step = rows_of_tile(widest_, multiple_);
-    const std::size_t tile = area(std::min(step, rows_), widest_);
+    const std::size_t tile = area(std::min(step_, rows_), widest_);
     for (auto& buffer : buffers_.tiles) buffer.need(tile);
     Matrix whole;
     if (stages_.correct != nullptr) {
       whole = dense(buffers_.rows[0].need(area(rows_, columns_)), rows_, columns_);
-      SLUICE_TRY(each_tile(step, [&](std::int64_t first, std::int64_t count) -> Status {
+      SLUICE_TRY(each_tile([&](std::int64_t first, std::int64_t count) -> Status {
         return coefficients(first, dense(whole.row(first), count, columns_));
       }));
       ByteReader correction(coded_.correction);
@@ -297,7 +309,7 @@ class PlaneDecoder {
       store_tile(target_.part(first, count), inverse(first, rows));
       return {};
     };
-    SLUICE_TRY(each_tile(step, store));
+    SLUICE_TRY(each_tile(store));
     return rest_.empty() ? Status() : leftover();
   }
 
@@ -310,9 +322,9 @@ class PlaneDecoder {
   }
 
   template <class Body>
-  Status each_tile(std::int64_t step, const Body& body) {
-    for (std::int64_t first = 0; first < rows_; first += step) {
-      SLUICE_TRY(body(first, std::min(step, rows_ - first)));
+  Status each_tile(const Body& body) {
+    for (std::int64_t first = 0; first < rows_; first += step_) {
+      SLUICE_TRY(body(first, std::min(step_, rows_ - first)));
     }
     return {};
   }
@@ -339,6 +351,7 @@ class PlaneDecoder {
 
   // Sizes of packed symbols; entropy-coded ones are decoded whole.
   Status check_symbols() {
+    step_ = rows_of_tile(widest_, multiple_);
     if (quantizer_ == nullptr) {
       return coded_.symbols.size() == area(rows_, columns_) * 2 ? Status() : wrong_size();
     }
@@ -349,9 +362,10 @@ class PlaneDecoder {
       std::uint8_t* symbols = buffers_.symbols.need(static_cast<std::size_t>(symbol_rows) * width);
       return stages_.entropy->decode(plane_, shape, symbol_rows, coded_.symbols, symbols);
     }
-    if (coded_.symbols.size() != packed_bytes(shape, symbol_rows)) return wrong_size();
-    const std::int64_t step = std::min(rows_of_tile(widest_, multiple_), rows_ + multiple_);
-    buffers_.symbols.need(static_cast<std::size_t>(shape.symbol_rows(step)) * width);
+    row_bytes_ = packed_bytes(shape, 1);
+    if (coded_.symbols.size() != area(symbol_rows, 1) * row_bytes_) return wrong_size();
+    batch_ = std::min(rows_of_batch(columns_, step_), rows_);
+    buffers_.symbols.need(area(shape.symbol_rows(batch_), 1) * width);
     return {};
   }
 
@@ -362,16 +376,19 @@ class PlaneDecoder {
       return {};
     }
     const SymbolShape& shape = quantizer_->symbols();
-    const std::int64_t symbol_row = first / shape.rows_together;
-    const std::uint8_t* symbols = buffers_.symbols.data();
-    if (stages_.entropy != nullptr) {
-      symbols += static_cast<std::size_t>(symbol_row) * shape.bits.size();
-    } else {
-      const std::int64_t count = shape.symbol_rows(rows.rows);
-      const Bytes packed =
-          coded_.symbols.subspan(packed_bytes(shape, symbol_row), packed_bytes(shape, count));
-      SLUICE_TRY(unpack_symbols(shape, count, packed, buffers_.symbols.data()));
+    std::int64_t held_first = 0;
+    if (stages_.entropy == nullptr) {
+      held_first = first / batch_ * batch_;
+      if (held_first == first) {
+        const std::int64_t count = shape.symbol_rows(std::min(batch_, rows_ - first));
+        const Bytes packed = coded_.symbols.subspan(
+            area(first / shape.rows_together, 1) * row_bytes_, area(count, 1) * row_bytes_);
+        SLUICE_TRY(unpack_symbols(shape, count, packed, buffers_.symbols.data()));
+      }
     }
+    const std::uint8_t* symbols =
+        buffers_.symbols.data() +
+        area((first - held_first) / shape.rows_together, 1) * shape.bits.size();
     const std::size_t read = SLUICE_TRY(quantizer_->decode(first, symbols, rest_, rows));
     if (read > rest_.size()) return wrong_size();
     rest_ = rest_.subspan(read);
@@ -401,7 +418,10 @@ class PlaneDecoder {
   std::vector<std::unique_ptr<InversePlan>> transforms_;
   std::vector<std::int64_t> input_columns_;  // by transform
   std::unique_ptr<DequantizePlan> quantizer_;
-  Bytes rest_;  // side bytes not read yet
+  Bytes rest_;                 // side bytes not read yet
+  std::int64_t step_ = 0;      // rows of a tile
+  std::int64_t batch_ = 0;     // rows whose packed symbols are held
+  std::size_t row_bytes_ = 0;  // of a packed row of symbols
 };
 
 }  // namespace

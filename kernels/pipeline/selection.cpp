@@ -24,6 +24,11 @@ LayerScores summed(std::span<const LayerScores> layers) {
     add(sum.window, layer.window);
     add(sum.accumulated, layer.accumulated);
     add(sum.expected, layer.expected);
+    add(sum.expected_output, layer.expected_output);
+    add(sum.output_norm, layer.output_norm);
+    for (std::size_t i = 0; i < std::min(sum.peak.size(), layer.peak.size()); ++i) {
+      sum.peak[i] = std::max(sum.peak[i], layer.peak[i]);
+    }
     sum.similarity += layer.similarity;
   }
   sum.similarity /= static_cast<float>(layers.size());
@@ -34,15 +39,7 @@ LayerScores summed(std::span<const LayerScores> layers) {
 
 ScoreNeeds Selection::score_needs() const {
   ScoreNeeds all;
-  for (const SelectStage* stage : stages) {
-    const ScoreNeeds one = stage->score_needs();
-    all.window_tokens = std::max(all.window_tokens, one.window_tokens);
-    all.question = all.question || one.question;
-    all.accumulated = all.accumulated || one.accumulated;
-    all.expected = all.expected || one.expected;
-    all.queries = all.queries || one.queries;
-    all.similarity = all.similarity || one.similarity;
-  }
+  for (const SelectStage* stage : stages) all.join(stage->score_needs());
   return all;
 }
 
