@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <latch>
 #include <thread>
 
 namespace sluice::comm::loopback {
@@ -27,7 +28,12 @@ TEST(Loopback, APeerThatDiesDuringConnectIsReportedOnce) {
     auto here = open_on(hub, 0);
     auto there = open_on(hub, 1);
     const auto address = there->address();
-    std::thread death([&] { there.reset(); });
+    std::latch both(2);
+    std::thread death([&] {
+      both.arrive_and_wait();
+      there.reset();
+    });
+    both.arrive_and_wait();
     EXPECT_TRUE(here->connect(1, address));
     death.join();
     std::vector<Completion> seen(4);
