@@ -16,9 +16,8 @@ namespace sluice::runtime {
 
 // `call` returns a Result; what it throws becomes one, with `doing` ("computing a prompt") in it.
 template <class Call>
-auto guard_torch(const char* doing, const Call& call) -> decltype(call()) {
+auto guard_torch_gradients(const char* doing, const Call& call) -> decltype(call()) {
   try {
-    const c10::InferenceMode no_autograd;
     return call();
   } catch (const c10::OutOfMemoryError&) {
     return make_error(ErrorCode::kResourceExhausted,
@@ -36,6 +35,15 @@ auto guard_torch(const char* doing, const Call& call) -> decltype(call()) {
     return make_error(ErrorCode::kInternal,
                       std::string("LibTorch failed while ") + doing + ": " + error.what());
   }
+}
+
+// As above, for all that needs no gradients.
+template <class Call>
+auto guard_torch(const char* doing, const Call& call) -> decltype(call()) {
+  return guard_torch_gradients(doing, [&call] {
+    const c10::InferenceMode no_autograd;
+    return call();
+  });
 }
 
 }  // namespace sluice::runtime
