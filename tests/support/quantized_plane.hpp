@@ -58,6 +58,7 @@ class TestPlane {
   TestPlane& operator=(const TestPlane&) = delete;
 
   const Plane& plane() const { return plane_; }
+  void use_profile(const kernels::Profile* profile) { plane_.profile = profile; }
   std::int64_t rows() const { return static_cast<std::int64_t>(positions_.size()); }
   std::int64_t columns() const { return shape_.head_dim; }
 
