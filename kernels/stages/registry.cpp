@@ -11,6 +11,7 @@
 #include "kernels/stages/quantize/nvfp4/nvfp4.hpp"
 #include "kernels/stages/quantize/rtn/rtn.hpp"
 #include "kernels/stages/quantize/uniform/uniform.hpp"
+#include "kernels/stages/quantize/waterfill/waterfill.hpp"
 #include "kernels/stages/select/adakv/adakv.hpp"
 #include "kernels/stages/select/bottleneck/bottleneck.hpp"
 #include "kernels/stages/select/chunkkv/chunkkv.hpp"
@@ -80,6 +81,7 @@ std::span<const StageRow> stage_table() {
       delta_row(),
       kvquant_row(),
       kvtc_row(),
+      waterfill_row(),
       // correct
       // entropy
   };
