@@ -3,6 +3,9 @@
 
 #include <vector>
 
+#include "kernels/stages/entropy/arithmetic/arithmetic.hpp"
+#include "kernels/stages/entropy/rans/rans.hpp"
+#include "kernels/stages/correct/gear/gear.hpp"
 #include "kernels/stages/quantize/delta/delta.hpp"
 #include "kernels/stages/quantize/fp8/fp8.hpp"
 #include "kernels/stages/quantize/kvquant/kvquant.hpp"
@@ -10,6 +13,7 @@
 #include "kernels/stages/quantize/mxfp4/mxfp4.hpp"
 #include "kernels/stages/quantize/nvfp4/nvfp4.hpp"
 #include "kernels/stages/quantize/rtn/rtn.hpp"
+#include "kernels/stages/quantize/turbo/turbo.hpp"
 #include "kernels/stages/quantize/uniform/uniform.hpp"
 #include "kernels/stages/quantize/waterfill/waterfill.hpp"
 #include "kernels/stages/select/adakv/adakv.hpp"
@@ -78,12 +82,16 @@ std::span<const StageRow> stage_table() {
       mxfp4_row(),
       nvfp4_row(),
       uniform_row(),
+      turbo_row(),
       delta_row(),
       kvquant_row(),
       kvtc_row(),
       waterfill_row(),
       // correct
+      gear_row(),
       // entropy
+      rans_row(),
+      arithmetic_row(),
   };
   return table;
 }
