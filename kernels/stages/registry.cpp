@@ -3,9 +3,9 @@
 
 #include <vector>
 
+#include "kernels/stages/correct/gear/gear.hpp"
 #include "kernels/stages/entropy/arithmetic/arithmetic.hpp"
 #include "kernels/stages/entropy/rans/rans.hpp"
-#include "kernels/stages/correct/gear/gear.hpp"
 #include "kernels/stages/quantize/delta/delta.hpp"
 #include "kernels/stages/quantize/fp8/fp8.hpp"
 #include "kernels/stages/quantize/kvquant/kvquant.hpp"

@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
-#include "kernels/stages/entropy/packed_bits.hpp"
 #include "kernels/stages/entropy/symbol_counts.hpp"
 #include "kernels/stages/entropy/symbol_tables.hpp"
+#include "kernels/stages/quantize/pack/pack_bits.hpp"
 
 namespace sluice::kernels {
 namespace {
@@ -48,7 +48,7 @@ Result<Candidate> sent_candidate(const SymbolCoder& coder, const SymbolGroups& g
 // None: packed bits are smaller.
 Result<std::optional<Candidate>> choose(const SymbolCoder& coder, TableSource source,
                                         const Plane& plane, const SymbolGroups& groups,
-                                        const SymbolCounts& counts, std::int64_t rows) {
+                                        const SymbolCounts& counts, std::size_t packed) {
   std::optional<Candidate> best;
   if (source != TableSource::kAdaptive) {
     auto model = static_model(coder.name(), plane, groups, coder.precision());
@@ -65,7 +65,7 @@ Result<std::optional<Candidate>> choose(const SymbolCoder& coder, TableSource so
     Candidate sent = SLUICE_TRY(sent_candidate(coder, groups, counts));
     if (!best || sent.bits_q8 < best->bits_q8) best = std::move(sent);
   }
-  if (best->bits_q8 / 256 >= groups.packed_bytes(rows) * 8) best.reset();
+  if (best->bits_q8 / 256 >= packed * 8) best.reset();
   return best;
 }
 
@@ -77,19 +77,19 @@ Status encode_plane(const SymbolCoder& coder, TableSource source, const Plane& p
   const SymbolGroups groups = SLUICE_TRY(SymbolGroups::of(shape));
   if (rows == 0 || groups.columns.empty()) return {};
   const SymbolCounts counts = count_symbols(groups, rows, symbols);
-  const auto chosen = SLUICE_TRY(choose(coder, source, plane, groups, counts, rows));
-  const std::size_t packed_bytes = groups.packed_bytes(rows);
+  const std::size_t packed_size = packed_bytes(shape, rows);
+  const auto chosen = SLUICE_TRY(choose(coder, source, plane, groups, counts, packed_size));
   if (chosen) {
     const auto coded = coder.encode(groups, chosen->model, rows, symbols);
-    if (chosen->header.size() + coded.size() < packed_bytes) {
+    if (chosen->header.size() + coded.size() < packed_size) {
       out.put(chosen->mode);
       append(chosen->header, out);
       append(coded, out);
       return {};
     }
   }
-  std::vector<std::byte> packed(packed_bytes);
-  pack_bits(groups, rows, symbols, packed);
+  std::vector<std::byte> packed(packed_size);
+  pack_symbols(shape, rows, symbols, packed.data());
   out.put(PlaneMode::kPacked);
   append(packed, out);
   return {};
@@ -108,7 +108,7 @@ Status decode_plane(const SymbolCoder& coder, const Plane& plane, const SymbolSh
   ByteReader reader(in);
   const auto mode = SLUICE_TRY(reader.get<PlaneMode>());
   const auto rest = [&] { return in.last(reader.remaining()); };
-  if (mode == PlaneMode::kPacked) return unpack_bits(groups, rows, rest(), symbols);
+  if (mode == PlaneMode::kPacked) return unpack_symbols(shape, rows, rest(), symbols);
   if (mode != PlaneMode::kStatic && mode != PlaneMode::kSent) {
     return make_error(ErrorCode::kCorrupt, "coded symbols of an unknown mode");
   }

@@ -30,7 +30,6 @@ Result<SymbolGroups> SymbolGroups::of(const SymbolShape& shape) {
     }
     groups.columns.push_back(static_cast<std::uint32_t>(column));
     groups.group_of.push_back(group);
-    groups.row_bits += bits;
   }
   return groups;
 }

@@ -20,15 +20,9 @@ struct SymbolGroups {
   std::vector<std::uint32_t> group_of;
   std::vector<std::uint8_t> group_bits;
   std::size_t all_columns = 0;
-  std::size_t row_bits = 0;  // of a row, packed
 
   // kCorrupt: a column has more than 8 bits, or the lists differ in length.
   static Result<SymbolGroups> of(const SymbolShape& shape);
-
-  // Bytes of `rows` rows, packed.
-  std::size_t packed_bytes(std::int64_t rows) const {
-    return (static_cast<std::size_t>(rows) * row_bits + 7) / 8;
-  }
 };
 
 }  // namespace sluice::kernels

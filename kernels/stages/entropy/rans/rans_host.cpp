@@ -4,6 +4,7 @@
 
 #include "kernels/stages/entropy/rans/rans_body.hpp"
 #include "kernels/stages/entropy/rans/rans_coder.hpp"
+#include "kernels/stages/entropy/rans/rans_device.hpp"
 #include "kernels/stages/entropy/rans/rans_tables.hpp"
 
 namespace sluice::kernels {
@@ -58,5 +59,14 @@ bool rans_decode_plain(const RansProblem& problem, const std::vector<RansBlockWo
   return std::count(is_corrupt.begin(), is_corrupt.end(), 0) ==
          static_cast<std::ptrdiff_t>(blocks.size());
 }
+
+#if !defined(SLUICE_CUDA)
+Status rans_decode_on_cuda(const RansDecodeTask& /*task*/, void* /*stream*/) {
+  return make_error(ErrorCode::kUnsupported, "this build of Sluice has no CUDA");
+}
+Status rans_encode_on_cuda(const RansEncodeTask& /*task*/, void* /*stream*/) {
+  return make_error(ErrorCode::kUnsupported, "this build of Sluice has no CUDA");
+}
+#endif
 
 }  // namespace sluice::kernels
