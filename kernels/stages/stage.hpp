@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/core/bytes.hpp"
@@ -132,6 +133,9 @@ struct SymbolShape {
   std::vector<std::uint8_t> bits;      // symbols are below 2^bits; 0: the column sends nothing
   std::vector<std::uint16_t> context;  // columns of one context share a distribution
   std::int64_t rows_together = 1;
+  // Empty: static frequencies are learnt by plane and column. Else the profile's tensor, I32
+  // [contexts][symbols], that has them by context, for every plane and every step.
+  std::string family = {};
 
   std::int64_t symbol_rows(std::int64_t rows) const {
     return (rows + rows_together - 1) / rows_together;

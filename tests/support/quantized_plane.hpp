@@ -57,6 +57,11 @@ class TestPlane {
   TestPlane(const TestPlane&) = delete;
   TestPlane& operator=(const TestPlane&) = delete;
 
+  // Borrowed, calibrated under the name `tables`.
+  void set_profile(const kernels::Profile& profile, std::string_view tables) {
+    plane_.profile = &profile;
+    plane_.tables = tables;
+  }
   const Plane& plane() const { return plane_; }
   void use_profile(const kernels::Profile* profile) { plane_.profile = profile; }
   std::int64_t rows() const { return static_cast<std::int64_t>(positions_.size()); }
