@@ -21,6 +21,7 @@
 #include "kernels/stages/select/chunkkv/chunkkv.hpp"
 #include "kernels/stages/select/dsa/dsa.hpp"
 #include "kernels/stages/select/expected_attention/expected_attention.hpp"
+#include "kernels/stages/select/grade/grade.hpp"
 #include "kernels/stages/select/graded/graded.hpp"
 #include "kernels/stages/select/graded_tokens/graded_tokens.hpp"
 #include "kernels/stages/select/h2o/h2o.hpp"
@@ -68,6 +69,7 @@ std::span<const StageRow> stage_table() {
       bottleneck_row(),
       graded_row(),
       graded_tokens_row(),
+      grade_row(),
       qaq_levels_row(),
       // transform
       hadamard_row(),
