@@ -53,7 +53,12 @@ std::vector<Case> cases() {
           {"int2", "rtn", {{"bits", 2.0}}},
           {"int4 symmetric", "rtn", {{"bits", 4.0}, {"symmetric", true}}},
           {"int4 per channel", "rtn", {{"bits", 4.0}, {"axis_key", channel}}},
-          {"int4 group 40", "rtn", {{"bits", 4.0}, {"group", 40.0}}}};
+          {"int4 group 40", "rtn", {{"bits", 4.0}, {"group", 40.0}}},
+          {"fp8", "fp8", {}},
+          {"mxfp4", "mxfp4", {}},
+          {"nvfp4", "nvfp4", {}},
+          {"uniform", "uniform", {{"step", 0.05}}},
+          {"turbo 4 bits", "turbo", {{"bits", 4.0}, {"group", 128.0}}}};
 }
 
 template <class T>
@@ -110,15 +115,15 @@ class Bench {
     const auto parameters = need(Parameters::parse(row->name, row->parameters, what.parameters));
     const auto stage = need(row->create(parameters));
     const auto& quantize = dynamic_cast<const QuantizeStage&>(*stage);
+    load_tile(0);
     ByteWriter head;
-    const auto encoder = need(quantize.begin_encode(plane_, options_.columns, {}, head));
+    const auto encoder = need(quantize.begin_encode(plane_, options_.columns, tile(), head));
     ByteReader reader(head.bytes());
     const auto decoder = need(quantize.begin_decode(plane_, options_.columns, reader));
     const SymbolShape& shape = encoder->symbols();
     symbols_.resize(tile_.size());
     packed_.assign(tiles(), std::vector<std::byte>(packed_bytes(shape, options_.tile)));
     side_.assign(tiles(), std::vector<std::byte>(encoder->side_bytes_max(options_.tile)));
-    load_tile(0);
     const double alone = rate([&] {
       for (std::size_t t = 0; t < tiles(); ++t) encode_tile(*encoder, t);
     });
