@@ -42,13 +42,4 @@ void transposed_multiply(ConstMatrix a, ConstMatrix b, Matrix out);
 // Adds a's transpose times a to sum [C][C]; products and sums in FP64.
 void add_gram(ConstMatrix a, Matrix64 sum);
 
-// out = a times b on the GPU: all pointers are device memory, strides are in elements. Queued on
-// `stream` (a cudaStream_t; nullptr is the default one). The same bits as multiply().
-struct MultiplyTask {
-  ConstMatrix a;
-  ConstMatrix b;
-  Matrix out;
-  bool b_is_transposed = false;  // b [C][K]
-};
-
 }  // namespace sluice::kernels
