@@ -49,8 +49,12 @@ struct TurboPlane {
 // The root of the mean square as BF16: 32 partial sums in double, folded by halves.
 std::uint16_t scale_of(const float* values, std::size_t count) {
   std::array<double, kLanes> sums{};
-  for (std::size_t i = 0; i < count; ++i) {
-    sums[i % kLanes] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  for (std::size_t first = 0; first < count; first += kLanes) {
+    const std::size_t lanes = std::min(kLanes, count - first);
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const auto value = static_cast<double>(values[first + lane]);
+      sums[lane] += value * value;
+    }
   }
   for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
     for (std::size_t lane = 0; lane < half; ++lane) sums[lane] += sums[lane + half];
@@ -60,21 +64,29 @@ std::uint16_t scale_of(const float* values, std::size_t count) {
   return bf16_from_f32(scale >= kScaleMin ? scale : 0.0F);
 }
 
-// Symbols in the order of their levels, the most negative one first.
-void encode_group(const TurboPlane& plane, const float* values, std::size_t count, float scale,
-                  std::uint8_t* symbols) {
-  const auto levels = turbo_levels(plane.bits);
-  const auto half = static_cast<std::uint32_t>(levels.size());
-  std::array<float, kHalfMax> borders{};
-  for (std::uint32_t m = 1; m < half; ++m) borders[m] = 0.5F * (levels[m - 1] + levels[m]);
-  const float inverse = scale > 0.0F ? 1.0F / scale : 0.0F;
+// Symbols in the order of their levels, the most negative one first. The number of borders is a
+// constant, so that the compiler can take several values at a time.
+template <std::uint32_t kHalf>
+void encode_levels(const float* levels, const float* values, std::size_t count, float inverse,
+                   std::uint8_t* symbols) {
+  std::array<float, kHalf> borders{};
+  for (std::uint32_t m = 1; m < kHalf; ++m) borders[m] = 0.5F * (levels[m - 1] + levels[m]);
   for (std::size_t i = 0; i < count; ++i) {
     const float coordinate = values[i] * inverse;
     const float size = std::fabs(coordinate);
     std::uint32_t index = 0;
-    for (std::uint32_t m = 1; m < half; ++m) index += size > borders[m] ? 1U : 0U;
-    symbols[i] = static_cast<std::uint8_t>(coordinate < 0.0F ? half - 1 - index : half + index);
+    for (std::uint32_t m = 1; m < kHalf; ++m) index += size > borders[m] ? 1U : 0U;
+    symbols[i] = static_cast<std::uint8_t>(coordinate < 0.0F ? kHalf - 1 - index : kHalf + index);
   }
+}
+
+void encode_group(const TurboPlane& plane, const float* values, std::size_t count, float scale,
+                  std::uint8_t* symbols) {
+  const float* levels = turbo_levels(plane.bits).data();
+  const float inverse = scale > 0.0F ? 1.0F / scale : 0.0F;
+  if (plane.bits == 2) return encode_levels<2>(levels, values, count, inverse, symbols);
+  if (plane.bits == 3) return encode_levels<4>(levels, values, count, inverse, symbols);
+  encode_levels<8>(levels, values, count, inverse, symbols);
 }
 
 void decode_group(const TurboPlane& plane, const std::uint8_t* symbols, std::size_t count,

@@ -2,15 +2,12 @@
 #include "kernels/stages/transform/hadamard/hadamard.hpp"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <random>
 #include <vector>
 
-#include "kernels/stages/transform/hadamard/hadamard_device.hpp"
 #include "tests/support/quantized_plane.hpp"
 
 namespace sluice::kernels {
@@ -24,38 +21,6 @@ std::vector<float> normal_values(std::int64_t count) {
   std::vector<float> values(static_cast<std::size_t>(count));
   for (float& value : values) value = normal(random);
   return values;
-}
-
-TEST(Hadamard, TunedCodeGivesTheBitsOfTheBody) {
-  for (const std::int64_t size : {1, 2, 4, 8, 16, 32, 64, 128, 256}) {
-    for (const std::int64_t blocks : {1, 3, 5}) {
-      for (const bool has_after : {false, true}) {
-        const std::int64_t columns = size * blocks;
-        const auto values = normal_values(3 * columns);
-        const auto factors = normal_values(columns);
-        std::vector<float> expected(values.size());
-        HadamardTask task{.from = values.data(),
-                          .from_stride = columns,
-                          .to = expected.data(),
-                          .to_stride = columns,
-                          .rows = 3,
-                          .columns = columns,
-                          .size = size,
-                          .before = factors.data(),
-                          .after = has_after ? factors.data() : nullptr};
-        run_on_host(3 * blocks, HadamardBody{task});
-        for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-          hwy::SetSupportedTargetsForTest(target);
-          std::vector<float> actual(values);  // in place
-          task.from = task.to = actual.data();
-          hadamard_on_host(task);
-          EXPECT_EQ(std::memcmp(actual.data(), expected.data(), 4 * values.size()), 0)
-              << hwy::TargetName(target) << " size " << size << " blocks " << blocks;
-        }
-        hwy::SetSupportedTargetsForTest(0);
-      }
-    }
-  }
 }
 
 struct Shape {
