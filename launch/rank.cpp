@@ -11,11 +11,13 @@
 #include <thread>
 
 #include "comm/bootstrap/bootstrap.hpp"
+#include "launch/codec_paths.hpp"
 #include "launch/default_model.hpp"
 #include "launch/launcher_watch.hpp"
 #include "launch/signals.hpp"
 #include "launch/worker_table.hpp"
 #include "runtime/decode/decode_worker.hpp"
+#include "runtime/engine/cache_shape.hpp"
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/prefill/prefill_worker.hpp"
 #include "runtime/telemetry/progress_bar.hpp"
@@ -32,14 +34,14 @@ Result<std::filesystem::path> model_path(const std::string& configured) {
 }
 
 Status run_prefill(runtime::Cluster& cluster, const LoadedModel& model) {
-  runtime::PrefillWorker worker(cluster, model.config, *model.file);
+  runtime::PrefillWorker worker(cluster, model.config, *model.file, *model.pipelines);
   return worker.run();
 }
 
 Status run_decode(runtime::Cluster& cluster, const LoadedModel& model,
                   std::unique_ptr<runtime::KvPool> pool) {
-  runtime::DecodeWorker worker(cluster, model.config, *model.file, std::move(pool),
-                               model.tokenizer->end_of_text());
+  runtime::DecodeWorker worker(cluster, model.config, *model.file, *model.pipelines,
+                               std::move(pool), model.tokenizer->end_of_text());
   return worker.run();
 }
 
@@ -139,6 +141,23 @@ Result<LoadedModel> load_model(const runtime::ClusterConfig& config) {
   return model;
 }
 
+Status open_pipelines(LoadedModel& model) {
+  runtime::PipelineSetOptions options;
+  options.shape = runtime::cache_shape_of(*model.file);
+  options.profile =
+      SLUICE_TRY(open_profile(model.config.pipeline.profile, model.file->fingerprint()));
+  options.presets = presets_folder();
+  model.pipelines =
+      SLUICE_TRY(runtime::PipelineSet::create(model.config.pipeline.name, std::move(options)));
+  return {};
+}
+
+Result<runtime::ClusterConfig> load_config(const RankOptions& options) {
+  auto config = SLUICE_TRY(runtime::load_config(options.config));
+  if (!options.pipeline.empty()) config.pipeline.name = options.pipeline;
+  return config;
+}
+
 namespace {
 
 // What this rank needs before it can say hello; each part only where the one before succeeded.
@@ -149,8 +168,8 @@ struct Prepared {
   runtime::JoinRequest join;
 };
 
-Prepared prepare(const std::filesystem::path& path, comm::NodeId rank) {
-  Prepared prepared{runtime::load_config(path), Error{}, nullptr, {}};
+Prepared prepare(const RankOptions& options, comm::NodeId rank) {
+  Prepared prepared{load_config(options), Error{}, nullptr, {}};
   if (!prepared.config) return prepared;
   prepared.model = load_model(*prepared.config);
   if (!prepared.model) {
@@ -158,6 +177,12 @@ Prepared prepare(const std::filesystem::path& path, comm::NodeId rank) {
     return prepared;
   }
   prepared.join.model_fingerprint = prepared.model->file->fingerprint();
+  if (const Status opened = open_pipelines(*prepared.model); !opened) {
+    prepared.join.error = opened.error().message;
+    return prepared;
+  }
+  prepared.join.pipeline_hash = prepared.model->pipelines->pipeline_hash();
+  prepared.join.profile_hash = prepared.model->pipelines->profile_hash();
   const auto& ranks = prepared.config->ranks;
   if (rank >= ranks.size() || ranks[rank] != runtime::Role::kDecode) return prepared;
   const runtime::KvShape shape = runtime::kv_shape_of(prepared.model->file->spec());
@@ -191,10 +216,10 @@ Error not_under_mpi(const std::filesystem::path& path) {
 
 }  // namespace
 
-int run_rank(const std::filesystem::path& config, const Front& front) {
+int run_rank(const RankOptions& options, const Front& front) {
   block_signals();  // before any thread: SignalWatch's shall be the one to get them
   if (!comm::started_by_mpi()) {
-    print_error(not_under_mpi(config));
+    print_error(not_under_mpi(options.config));
     return 1;
   }
   const LauncherWatch launcher(end_without_launcher);
@@ -203,7 +228,7 @@ int run_rank(const std::filesystem::path& config, const Front& front) {
     print_error(bootstrap.error());
     return 1;
   }
-  Prepared prepared = prepare(config, (*bootstrap)->rank());
+  Prepared prepared = prepare(options, (*bootstrap)->rank());
   auto cluster = runtime::join_cluster(**bootstrap, prepared.config, prepared.join);
   if (!cluster) {
     // Every rank has this same sentence and one says it, unless it is about this rank's links.

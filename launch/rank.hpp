@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "kernels/core/result.hpp"
 #include "runtime/config/config.hpp"
+#include "runtime/frames/pipeline_set.hpp"
 #include "runtime/model/model_file.hpp"
 #include "runtime/router/router.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
@@ -22,6 +24,7 @@ struct LoadedModel {
   std::unique_ptr<runtime::ModelFile> file;
   std::unique_ptr<runtime::Tokenizer> tokenizer;
   std::int64_t context_tokens = 0;
+  std::unique_ptr<runtime::PipelineSet> pipelines;  // by open_pipelines()
 
   // The configuration's family when it names one, else the model's own template.
   const std::string& chat_template() const {
@@ -33,13 +36,24 @@ struct LoadedModel {
 // "default" in the configuration is the model that launch/setup put into the cache folder.
 Result<LoadedModel> load_model(const runtime::ClusterConfig& config);
 
+// The pipeline that the configuration names, with the model's profile where there is one. An error
+// of either is a sentence for the user.
+Status open_pipelines(LoadedModel& model);
+
+// What the command line says; `pipeline` not empty: instead of the configuration's.
+struct RankOptions {
+  std::filesystem::path config;
+  std::string pipeline;
+};
+Result<runtime::ClusterConfig> load_config(const RankOptions& options);
+
 // Runs on the router's rank in a thread of its own, once all workers are ready. The cluster stops
 // when it returns. `stopping` becomes true (and notifies) when the cluster ends before.
 using Front = std::function<Status(runtime::Generator& generator, const LoadedModel& model,
                                    const std::atomic<bool>& stopping)>;
 
 // Collective over the ranks of an mpirun. Errors are printed once, by one rank. The exit code.
-int run_rank(const std::filesystem::path& config, const Front& front);
+int run_rank(const RankOptions& options, const Front& front);
 
 // One sentence on stderr.
 void print_error(const Error& error);

@@ -24,6 +24,7 @@ runtime::GenerateRequest make_request(const RunOptions& options,
   request.tokens_max = options.tokens_max;
   request.ignore_end = options.ignore_end;
   request.sampling = options.sampling;
+  request.question_tokens = options.question_tokens;
   return request;
 }
 
@@ -108,8 +109,10 @@ Status answer(const RunOptions& options, runtime::Generator& generator, const Lo
 }
 
 Status run_local(const RunOptions& options) {
-  const auto config = SLUICE_TRY(runtime::load_config(options.config));
-  const LoadedModel model = SLUICE_TRY(load_model(config));
+  const auto config =
+      SLUICE_TRY(load_config({.config = options.config, .pipeline = options.pipeline}));
+  LoadedModel model = SLUICE_TRY(load_model(config));
+  SLUICE_TRY(open_pipelines(model));
   std::unique_ptr<runtime::Generator> generator;
   {
     runtime::ProgressBar bar(std::cerr, {.label = "loading the model",
@@ -117,7 +120,7 @@ Status run_local(const RunOptions& options) {
                                          .unit = runtime::ProgressUnit::kPercent,
                                          .is_terminal = runtime::stderr_is_terminal()});
     generator = SLUICE_TRY(runtime::create_local_generator(
-        *model.file, config, model.tokenizer->end_of_text(),
+        *model.file, config, *model.pipelines, model.tokenizer->end_of_text(),
         [&](double done) { bar.update(static_cast<std::int64_t>(100 * done)); }));
   }
   return answer(options, *generator, model);
@@ -127,7 +130,7 @@ Status run_local(const RunOptions& options) {
 
 int run_run(const RunOptions& options) {
   if (!options.local) {
-    return run_rank(options.config,
+    return run_rank({.config = options.config, .pipeline = options.pipeline},
                     [&](runtime::Generator& generator, const LoadedModel& model,
                         const std::atomic<bool>&) { return answer(options, generator, model); });
   }

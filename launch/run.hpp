@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "runtime/request/generate.hpp"
 
@@ -16,6 +17,8 @@ struct RunOptions {
   std::filesystem::path output_file;
   std::int64_t tokens_max = 256;
   runtime::SamplingOptions sampling;
+  std::string pipeline;              // a preset or a file; empty: the configuration's
+  std::int64_t question_tokens = 0;  // at the prompt's end: what is asked
   bool raw = false;
   bool ignore_end = false;
   bool local = false;

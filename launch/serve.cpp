@@ -27,6 +27,8 @@ Status serve_http(runtime::Generator& generator, const LoadedModel& model,
 
 }  // namespace
 
-int run_serve(const ServeOptions& options) { return run_rank(options.config, serve_http); }
+int run_serve(const ServeOptions& options) {
+  return run_rank({.config = options.config, .pipeline = options.pipeline}, serve_http);
+}
 
 }  // namespace sluice::launch

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 namespace sluice::launch {
 
 struct ServeOptions {
   std::filesystem::path config;
+  std::string pipeline;  // a preset or a file; empty: the configuration's
 };
 
 // The exit code.

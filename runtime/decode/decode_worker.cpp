@@ -4,17 +4,38 @@
 #include <algorithm>
 
 #include "runtime/engine/engine_options.hpp"
+#include "runtime/frames/frame_decode.hpp"
 #include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
+namespace {
+
+// Frames of a message that hold less K and V than this are decoded at once: handing them to another
+// thread would take longer.
+constexpr std::size_t kAtOnceBytes = std::size_t{1} << 20;
+
+std::size_t kv_bytes(const KvShape& shape, const std::vector<MadeFrame>& frames) {
+  std::size_t bytes = 0;
+  for (const MadeFrame& frame : frames) {
+    const PlannedFrame& place = frame.place;
+    bytes += shape.bytes_per_token() / static_cast<std::size_t>(shape.layers) *
+             static_cast<std::size_t>(place.layer_count * (place.last_token - place.first_token));
+  }
+  return bytes;
+}
+
+}  // namespace
 
 DecodeWorker::DecodeWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model,
-                           std::unique_ptr<KvPool> pool, std::span<const TokenId> end_tokens)
+                           const PipelineSet& pipelines, std::unique_ptr<KvPool> pool,
+                           std::span<const TokenId> end_tokens)
     : WorkerNode(cluster),
+      decoder_(pipelines.decoder()),
       shape_(kv_shape_of(model.spec())),
       pool_(std::move(pool)),
       end_tokens_(end_tokens),
-      arena_(cluster.memory.bytes) {
+      arena_(cluster.memory.bytes),
+      codec_pool_(config.pipeline.decode_threads) {
   loop_ = std::make_unique<DecodeLoop>(model, config.decode, *pool_, end_tokens_,
                                        [this](DecodeEvent event) {
                                          events_.push(std::move(event));
@@ -49,15 +70,16 @@ void DecodeWorker::take_want(comm::NodeId peer, Bytes payload) {
     send_failed(peer, want->request, error);
     send_failed(cluster_.router, want->request, error);
   };
-  const FrameLayout layout = FrameLayout::of(shape_, want->prompt_tokens);
-  if (want->prompt_tokens <= 0 || want->tokens_max <= 0 || want->frame_bytes != layout.bytes()) {
-    return refuse("the prefill worker asked for a slot of the wrong size");
+  if (want->prompt_tokens <= 0 || want->tokens_max <= 0 || want->frame_bytes == 0 ||
+      sessions_.contains(want->request)) {
+    return refuse("the prefill worker asked for a slot that cannot be");
   }
-  if (layout.bytes() > arena_.bytes()) {
-    return refuse("the prompt's KV of " + std::to_string(layout.bytes()) +
+  if (want->frame_bytes > arena_.bytes()) {
+    return refuse("the prompt's KV of " + std::to_string(want->frame_bytes) +
                   " bytes is larger than decode.arena_memory");
   }
-  if (kv_blocks_for(want->prompt_tokens + want->tokens_max) > pool_->blocks()) {
+  const std::int64_t tokens_most = pool_->blocks() * kKvBlockTokens;
+  if (want->prompt_tokens > tokens_most || want->tokens_max > tokens_most - want->prompt_tokens) {
     return refuse("prompt and answer together do not fit in decode.kv_memory");
   }
   waiting_.push_back({peer, *want});
@@ -69,17 +91,17 @@ void DecodeWorker::grant_waiting() {
 
 bool DecodeWorker::grant(const Want& want) {
   const WantMessage& message = want.message;
-  const FrameLayout layout = FrameLayout::of(shape_, message.prompt_tokens);
   const std::int64_t blocks = kv_blocks_for(message.prompt_tokens + message.tokens_max);
   if (pool_->free_blocks() < blocks) return false;
-  const auto offset = arena_.acquire(layout.bytes());
+  const auto offset = arena_.acquire(message.frame_bytes);
   if (!offset) return false;
   auto acquired = pool_->acquire(blocks);
   SLUICE_CHECK(acquired.has_value(), "the free blocks were counted before");
-  const GrantMessage grant{message.request, next_epoch_++, *offset, layout.bytes()};
-  const Bytes slot(cluster_.memory.data + *offset, layout.bytes());
+  const GrantMessage grant{message.request, next_epoch_++, *offset, message.frame_bytes};
+  const Bytes slot(cluster_.memory.data + *offset, message.frame_bytes);
   sessions_.emplace(std::piecewise_construct, std::forward_as_tuple(message.request),
-                    std::forward_as_tuple(grant, want.source, layout, slot, std::move(*acquired)));
+                    std::forward_as_tuple(grant, want.source, shape_, message.prompt_tokens, slot,
+                                          std::move(*acquired)));
   if (const Status told = send(want.source, MessageType::kGrant, grant); !told) {
     // Nothing was advertised. The writer waits for this, so the router has to end it.
     send_failed(cluster_.router, message.request, told.error());
@@ -98,10 +120,48 @@ void DecodeWorker::take_pieces(Bytes payload) {
   const auto message = PiecesMessage::decode(payload);
   if (!message) return;
   ReceiveSession* session = session_of(message->request, message->epoch);
-  if (session == nullptr || session->is_cancelled) return;
-  if (const Status taken = session->take(*message, *pool_); !taken) {
-    fail(*session, taken.error());
+  if (session == nullptr || session->is_cancelled || session->is_closing) return;
+  const auto frames = session->take(*message);
+  if (!frames) {
+    fail(*session, frames.error());
     if (session->has_manifest()) close(message->request);  // the writer's last word is here
+    return;
+  }
+  session->frames_in_work += static_cast<std::int64_t>(frames->size());
+  if (kv_bytes(shape_, *frames) < kAtOnceBytes) {
+    std::vector<FrameDone> all_done;
+    for (const MadeFrame& frame : *frames) all_done.push_back(unpack(*session, frame, scratch_));
+    for (FrameDone& done : all_done) take(std::move(done));
+    return;
+  }
+  for (const MadeFrame& frame : *frames) {
+    codec_pool_.submit([this, session, frame](kernels::Scratch& scratch) {
+      frames_done_.push(unpack(*session, frame, scratch));
+      cluster_.transport->wake();
+    });
+  }
+}
+
+// Any thread: the session keeps slot and blocks while frames are in work.
+DecodeWorker::FrameDone DecodeWorker::unpack(const ReceiveSession& session, const MadeFrame& frame,
+                                             kernels::Scratch& scratch) const {
+  const std::int64_t started_us = monotonic_us();
+  auto info =
+      decode_frame(decoder_, session.bytes_of(frame), frame, *pool_, session.blocks(), scratch);
+  return {session.request(), session.epoch(), frame, std::move(info), monotonic_us() - started_us};
+}
+
+void DecodeWorker::take(FrameDone done) {
+  ReceiveSession* session = session_of(done.request, done.epoch);
+  SLUICE_CHECK(session != nullptr, "a session ended while its frames were in work");
+  session->frames_in_work -= 1;
+  session->unpack_us += done.took_us;
+  if (session->is_closing) return close(done.request);
+  if (session->is_cancelled) return;
+  Status taken = done.info ? session->take(done.frame, *done.info) : Status(done.info.error());
+  if (!taken) {
+    fail(*session, taken.error());
+    if (session->has_manifest()) close(done.request);  // the writer's last word is here
     return;
   }
   complete_if_ready(*session);
@@ -111,7 +171,8 @@ void DecodeWorker::take_manifest(Bytes payload) {
   const auto message = ManifestMessage::decode(payload);
   if (!message) return;
   ReceiveSession* session = session_of(message->request, message->epoch);
-  if (session == nullptr) return;
+  if (session == nullptr || session->is_closing) return;
+  session->manifest_us = monotonic_us();
   // The writer's last word: whatever happens to the request, its slot is free after this.
   if (session->is_cancelled) return close(message->request);
   if (const Status taken = session->take(*message); !taken) {
@@ -140,7 +201,6 @@ void DecodeWorker::fail(ReceiveSession& session, const Error& error) {
 }
 
 void DecodeWorker::start(ReceiveSession& session) {
-  const std::int64_t started_us = monotonic_us();
   const ManifestMessage& manifest = session.manifest();
   TokenMessage token{manifest.request, 0, manifest.first_token, FinishReason::kNone,
                      manifest.timeline};
@@ -149,7 +209,15 @@ void DecodeWorker::start(ReceiveSession& session) {
   if (token.finish == FinishReason::kNone) {
     DecodeJob job;
     job.request = manifest.request;
-    job.sequence = {std::move(session.blocks()), manifest.prompt_tokens};
+    job.sequence = {std::move(session.blocks()), manifest.prompt_tokens, session.kept().dropped()};
+    // What was left out needs no room; the answer's rows follow those of each head.
+    const auto needed =
+        static_cast<std::size_t>(kv_blocks_for(job.sequence.rows_max() + manifest.tokens_max));
+    auto& blocks = job.sequence.blocks;
+    if (needed < blocks.size()) {
+      pool_->release(std::span(blocks).subspan(needed));
+      blocks.resize(needed);
+    }
     job.first_token = manifest.first_token;
     job.tokens_max = manifest.tokens_max;
     job.ignore_end = manifest.ignore_end;
@@ -157,15 +225,19 @@ void DecodeWorker::start(ReceiveSession& session) {
     job.prefill_end_us = manifest.host == cluster_.host ? manifest.prefill_end_us : 0;
     loop_->submit(std::move(job));
   }
-  token.timeline.decode_us = monotonic_us() - started_us;
+  token.timeline.decode_us = monotonic_us() - session.manifest_us;
+  token.timeline.unpack_us = session.unpack_us;
   token.timeline.output_tokens = 1;
   if (token.finish == FinishReason::kNone) running_[manifest.request] = {token.timeline};
   (void)send(cluster_.router, MessageType::kToken, token);
 }
 
-// Frees what the session still holds: the slot, and blocks that no sequence took over.
+// Frees what the session still holds: the slot, and blocks that no sequence took over. Later, when
+// frames are being decoded.
 void DecodeWorker::close(RequestId request) {
   const auto found = sessions_.find(request);
+  found->second.is_closing = true;
+  if (found->second.frames_in_work != 0) return;
   arena_.release(found->second.slot_offset());
   pool_->release(found->second.blocks());
   sessions_.erase(found);
@@ -232,6 +304,7 @@ void DecodeWorker::on_peer_lost(comm::NodeId peer, const Status&) {
 }
 
 void DecodeWorker::on_turn() {
+  for (FrameDone& done : frames_done_.drain()) take(std::move(done));
   for (DecodeEvent& event : events_.drain()) take(event);
   grant_waiting();
 }

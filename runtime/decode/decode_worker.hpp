@@ -8,6 +8,8 @@
 #include <set>
 
 #include "runtime/decode/decode_loop.hpp"
+#include "runtime/frames/codec_pool.hpp"
+#include "runtime/frames/pipeline_set.hpp"
 #include "runtime/transfer/arena.hpp"
 #include "runtime/transfer/receive_session.hpp"
 #include "runtime/transfer/worker_node.hpp"
@@ -18,7 +20,8 @@ class DecodeWorker : public WorkerNode {
  public:
   // Borrows all but the pool; they must outlive it.
   DecodeWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model,
-               std::unique_ptr<KvPool> pool, std::span<const TokenId> end_tokens);
+               const PipelineSet& pipelines, std::unique_ptr<KvPool> pool,
+               std::span<const TokenId> end_tokens);
 
   // Serves until the router says stop or is gone (kUnavailable), or the model cannot be loaded.
   Status run();
@@ -27,6 +30,14 @@ class DecodeWorker : public WorkerNode {
   struct Want {
     comm::NodeId source = 0;
     WantMessage message;
+  };
+  // A frame that was decoded, or could not be.
+  struct FrameDone {
+    RequestId request = 0;
+    std::uint64_t epoch = 0;
+    MadeFrame frame;
+    Result<kernels::FrameInfo> info;
+    std::int64_t took_us = 0;
   };
   // A sequence in the decode loop.
   struct Running {
@@ -44,6 +55,9 @@ class DecodeWorker : public WorkerNode {
   void take_failed(Bytes payload);
   void take_cancel(Bytes payload);
   void take(DecodeEvent& event);
+  void take(FrameDone done);
+  FrameDone unpack(const ReceiveSession& session, const MadeFrame& frame,
+                   kernels::Scratch& scratch) const;
   void grant_waiting();
   bool grant(const Want& want);
   ReceiveSession* session_of(RequestId request, std::uint64_t epoch);
@@ -52,6 +66,7 @@ class DecodeWorker : public WorkerNode {
   void start(ReceiveSession& session);
   void close(RequestId request);
 
+  const kernels::FrameDecoder& decoder_;
   const KvShape shape_;
   std::unique_ptr<KvPool> pool_;
   std::span<const TokenId> end_tokens_;
@@ -61,6 +76,9 @@ class DecodeWorker : public WorkerNode {
   std::deque<Want> waiting_;  // in order of arrival, so that a large request is not starved
   std::map<RequestId, ReceiveSession> sessions_;
   std::map<RequestId, Running> running_;
+  kernels::Scratch scratch_;  // of this thread
+  Mailbox<FrameDone> frames_done_;
+  CodecPool codec_pool_;              // after what its tasks use
   std::unique_ptr<DecodeLoop> loop_;  // last: its thread uses the mailbox and the pool
 };
 

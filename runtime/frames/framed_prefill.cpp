@@ -86,4 +86,18 @@ Status FramedPrefill::finish() {
   return finished;
 }
 
+void FramedPrefill::report(RequestTimeline& timeline) const {
+  timeline.pipeline = prompt_.pipeline->name();
+  timeline.prompt_tokens = static_cast<std::int64_t>(prompt_.tokens.size());
+  timeline.prefill_us = costs_.prefill_us;
+  timeline.score_us = costs_.score_us;
+  timeline.encode_us = costs_.encoding.encode_us;
+  timeline.encode_exposed_us = costs_.exposed_us;
+  timeline.kv_bytes_wire = costs_.encoding.frame_bytes;
+  if (costs_.encoding.elements > 0) {
+    timeline.kept_share = static_cast<double>(costs_.encoding.elements_kept) /
+                          static_cast<double>(costs_.encoding.elements);
+  }
+}
+
 }  // namespace sluice::runtime

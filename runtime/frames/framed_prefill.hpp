@@ -11,6 +11,7 @@
 #include "kernels/stages/select/score_collector.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/frames/frame_encoder.hpp"
+#include "runtime/telemetry/timeline.hpp"
 
 namespace sluice::runtime {
 
@@ -46,7 +47,9 @@ class FramedPrefill {
                  std::function<void(const MadeFrame&)> on_frame);
   // After compute(): waits for the last frame.
   Status finish();
-  const FramedCosts& costs() const { return costs_; }  // after finish()
+  // After finish().
+  const FramedCosts& costs() const { return costs_; }
+  void report(RequestTimeline& timeline) const;  // fills in what is known here
 
  private:
   Status run_chunks(const PrefillHooks& hooks, std::span<float> logits,

@@ -12,41 +12,44 @@ KeptRows::KeptRows(std::int64_t layers, std::int64_t kv_heads, std::int64_t toke
       kv_heads_(kv_heads),
       tokens_(tokens),
       cells_left_(layers * tokens),
-      arrived_(static_cast<std::size_t>(layers)),
+      claimed_(static_cast<std::size_t>(layers)),
       kept_(static_cast<std::size_t>(layers * kv_heads), 0) {}
 
-Status KeptRows::add(const kernels::FrameInfo& frame) {
-  const auto corrupt = [](const char* what) { return make_error(ErrorCode::kCorrupt, what); };
-  if (frame.layer_first < 0 || frame.layer_count < 1 ||
-      frame.layer_count > layers_ - frame.layer_first || frame.first_token < 0 ||
-      frame.first_token >= frame.last_token || frame.last_token > tokens_ ||
-      frame.kept.size() != static_cast<std::size_t>(frame.layer_count * kv_heads_)) {
-    return corrupt("a frame of KV lies outside its request");
+Status KeptRows::claim(const PlannedFrame& place) {
+  if (place.layer_first < 0 || place.layer_count < 1 || place.layer_count > layers_ ||
+      place.layer_first > layers_ - place.layer_count || place.first_token < 0 ||
+      place.first_token >= place.last_token || place.last_token > tokens_) {
+    return make_error(ErrorCode::kCorrupt, "a frame of KV lies outside its request");
   }
+  const std::int64_t layer_last = place.layer_first + place.layer_count;
+  for (std::int64_t layer = place.layer_first; layer < layer_last; ++layer) {
+    const auto& claimed = claimed_[static_cast<std::size_t>(layer)];
+    const auto after = claimed.lower_bound(place.first_token);
+    const bool is_over_next = after != claimed.end() && after->first < place.last_token;
+    const bool is_over_last =
+        after != claimed.begin() && std::prev(after)->second > place.first_token;
+    if (is_over_next || is_over_last) {
+      return make_error(ErrorCode::kCorrupt, "frames of KV overlap");
+    }
+  }
+  for (std::int64_t layer = place.layer_first; layer < layer_last; ++layer) {
+    claimed_[static_cast<std::size_t>(layer)].emplace(place.first_token, place.last_token);
+  }
+  return {};
+}
+
+Status KeptRows::keep(const kernels::FrameInfo& frame) {
   const std::int64_t tokens = frame.last_token - frame.first_token;
   const bool keeps_all = std::all_of(frame.kept.begin(), frame.kept.end(),
                                      [&](std::int32_t kept) { return kept == tokens; });
-  if (tokens != tokens_ && !keeps_all) {
-    return corrupt("a frame of a part of the prompt leaves tokens out");
+  if (frame.kept.size() != static_cast<std::size_t>(frame.layer_count * kv_heads_) ||
+      (tokens != tokens_ && !keeps_all)) {
+    return make_error(ErrorCode::kCorrupt, "a frame of a part of the prompt leaves tokens out");
   }
-  for (std::int64_t layer = frame.layer_first; layer < frame.layer_first + frame.layer_count;
-       ++layer) {
-    auto& arrived = arrived_[static_cast<std::size_t>(layer)];
-    const auto after = arrived.lower_bound(frame.first_token);
-    const bool is_over_next = after != arrived.end() && after->first < frame.last_token;
-    const bool is_over_last =
-        after != arrived.begin() && std::prev(after)->second > frame.first_token;
-    if (is_over_next || is_over_last) return corrupt("frames of KV overlap");
+  for (std::size_t i = 0; i < frame.kept.size(); ++i) {
+    kept_[static_cast<std::size_t>(frame.layer_first * kv_heads_) + i] += frame.kept[i];
   }
-  for (std::int64_t i = 0; i < frame.layer_count; ++i) {
-    const std::int64_t layer = frame.layer_first + i;
-    arrived_[static_cast<std::size_t>(layer)].emplace(frame.first_token, frame.last_token);
-    for (std::int64_t head = 0; head < kv_heads_; ++head) {
-      kept_[static_cast<std::size_t>(layer * kv_heads_ + head)] +=
-          frame.kept[static_cast<std::size_t>(i * kv_heads_ + head)];
-    }
-    cells_left_ -= tokens;
-  }
+  cells_left_ -= frame.layer_count * tokens;
   return {};
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/pipeline/frame.hpp"
-#include "kernels/stages/plane.hpp"
+#include "runtime/frames/frame_plan.hpp"
 
 namespace sluice::runtime {
 
@@ -16,9 +16,12 @@ class KeptRows {
  public:
   KeptRows(std::int64_t layers, std::int64_t kv_heads, std::int64_t tokens);
 
-  // A frame that was decoded. kCorrupt: it lies outside the cache or over an earlier one, or it
-  // covers a part of the prompt and left rows out of it (later parts' places would be unknown).
-  Status add(const kernels::FrameInfo& frame);
+  // A frame that has come. kCorrupt: it lies outside the cache or over an earlier one.
+  Status claim(const PlannedFrame& place);
+
+  // It was decoded. kCorrupt: it is of a part of the prompt and leaves rows out of it, so that
+  // nobody would know where the rows of later parts belong.
+  Status keep(const kernels::FrameInfo& frame);
 
   bool is_complete() const;  // every token of every layer is here
 
@@ -30,8 +33,8 @@ class KeptRows {
   std::int64_t layers_;
   std::int64_t kv_heads_;
   std::int64_t tokens_;
-  std::int64_t cells_left_;                                    // tokens x layers still to come
-  std::vector<std::map<std::int64_t, std::int64_t>> arrived_;  // by layer: first -> last token
+  std::int64_t cells_left_;                                    // tokens x layers not yet kept
+  std::vector<std::map<std::int64_t, std::int64_t>> claimed_;  // by layer: first -> last token
   std::vector<std::int64_t> kept_;                             // [layer][kv_head]
 };
 

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/prefill/prefill_loop.hpp"
 
-#include <algorithm>
-#include <span>
+#include <utility>
 
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/engine/sampler.hpp"
-#include "runtime/transfer/checksum.hpp"
 #include "runtime/telemetry/clock.hpp"
-#include "runtime/frames/kv_pages.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -31,7 +28,10 @@ class HeldBlocks {
 
 PrefillLoop::PrefillLoop(const ModelFile& model, const PrefillLoopOptions& options,
                          std::function<void(PrefillEvent)> emit)
-    : options_(options), emit_(std::move(emit)), thread_([this, &model] { run(model); }) {}
+    : options_(options),
+      emit_(std::move(emit)),
+      codec_pool_(options.encode_threads),
+      thread_([this, &model] { run(model); }) {}
 
 PrefillLoop::~PrefillLoop() {
   stopping_ = true;
@@ -73,51 +73,43 @@ void PrefillLoop::run(const ModelFile& model) {
 }
 
 Status PrefillLoop::prefill(const PrefillJob& job) {
-  const std::span<const TokenId> prompt = job.submit.prompt;
-  const auto tokens = static_cast<std::int64_t>(prompt.size());
-  const FrameLayout layout = FrameLayout::of(options_.shape, tokens);
+  const auto tokens = static_cast<std::int64_t>(job.submit.prompt.size());
+  const RequestId request = job.submit.request;
   KvSequence sequence{SLUICE_TRY(pool_->acquire(kv_blocks_for(tokens))), 0};
   const HeldBlocks held(*pool_, sequence.blocks);
 
   ManifestMessage manifest;
-  RequestTimeline& timeline = manifest.timeline;
-  const std::int64_t started_us = monotonic_us();
-  timeline.prompt_tokens = tokens;
-  timeline.queue_us = started_us - job.arrived_us;
-  timeline.kv_bytes_raw = layout.bytes();
-
-  const LayerReady encode = [&](std::int64_t layer, std::int64_t first, std::int64_t last) {
-    const std::int64_t encode_started_us = monotonic_us();
-    const PagesOfLayer pages(*pool_, sequence.blocks, layer);
-    const MutableBytes rows =
-        job.staging.subspan(layout.offset_bytes(layer, first),
-                            static_cast<std::size_t>(last - first) * layout.row_bytes);
-    kernels::pack_kv_rows(pages.view(), first, last, rows.data());
-    Piece piece{static_cast<std::int32_t>(layer), 0, first, last, checksum(rows)};
-    timeline.encode_us += monotonic_us() - encode_started_us;
-    emit_({job.submit.request, PrefillEvent::PieceReady{piece}});
-  };
-  for (std::int64_t first = 0; first < tokens; first += options_.config.chunk_tokens) {
-    if (is_cancelled(job.submit.request)) {
-      return make_error(ErrorCode::kCancelled, "the request was cancelled");
-    }
-    const std::int64_t count = std::min(options_.config.chunk_tokens, tokens - first);
-    const bool is_last = first + count == tokens;
-    SLUICE_TRY(engine_->prefill(
-        *pool_, sequence,
-        prompt.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)), encode,
-        is_last ? std::span<float>(logits_) : std::span<float>()));
-  }
-  manifest.prefill_end_us = monotonic_us();
-  timeline.prefill_us = manifest.prefill_end_us - started_us - timeline.encode_us;
-  manifest.request = job.submit.request;
+  manifest.timeline.queue_us = monotonic_us() - job.arrived_us;
+  FramedPrefill prefill(*engine_, *pool_, sequence, codec_pool_,
+                        {.tokens = job.submit.prompt,
+                         .question_tokens = job.submit.question_tokens,
+                         .seed = job.submit.sampling.seed,
+                         .chunk_tokens = options_.config.chunk_tokens,
+                         .pipeline = job.pipeline,
+                         .plan = job.plan,
+                         .memory = job.staging});
+  SLUICE_TRY(prefill.compute(
+      logits_, [&] { return is_cancelled(request); },
+      [this, request](const MadeFrame& frame) {
+        const PlannedFrame& place = frame.place;
+        emit_({request, PrefillEvent::PieceReady{{static_cast<std::int32_t>(place.layer_first),
+                                                  static_cast<std::int32_t>(place.layer_count),
+                                                  place.first_token, place.last_token, place.offset,
+                                                  frame.bytes, frame.checksum}}});
+      }));
+  manifest.first_token = sample(logits_, job.submit.sampling, 0);
+  SLUICE_TRY(prefill.finish());
+  prefill.report(manifest.timeline);
+  manifest.timeline.kv_bytes_raw =
+      options_.shape.bytes_per_token() * static_cast<std::size_t>(tokens);
+  manifest.prefill_end_us = prefill.costs().prefill_end_us;
+  manifest.request = request;
   manifest.prompt_tokens = tokens;
   manifest.tokens_max = job.submit.tokens_max;
   manifest.ignore_end = job.submit.ignore_end;
   manifest.sampling = job.submit.sampling;
   manifest.host = options_.host;
-  manifest.first_token = sample(logits_, job.submit.sampling, 0);
-  emit_({job.submit.request, PrefillEvent::Finished{std::move(manifest)}});
+  emit_({request, PrefillEvent::Finished{std::move(manifest)}});
   return {};
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compute thread of a prefill worker: prompts in, KV pieces and a first token out.
+// The compute thread of a prefill worker: prompts in, frames and a first token out.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,20 +12,22 @@
 
 #include "runtime/config/config.hpp"
 #include "runtime/engine/engine.hpp"
-#include "runtime/transfer/frame_layout.hpp"
+#include "runtime/frames/framed_prefill.hpp"
 #include "runtime/transfer/mailbox.hpp"
 #include "runtime/transfer/messages.hpp"
 
 namespace sluice::runtime {
 
-// A prompt to prefill. `staging` is where its frame goes; it must outlive the job.
+// A prompt to prefill. `staging` is where its frames go, plan.bytes long; it must outlive the job.
 struct PrefillJob {
   SubmitMessage submit;
+  std::shared_ptr<const kernels::Pipeline> pipeline;
+  FramePlan plan;
   MutableBytes staging;
   std::int64_t arrived_us = 0;
 };
 
-// What the loop reports, in order, for the communication thread.
+// What the loop reports for the communication thread: of one job, all frames before its end.
 struct PrefillEvent {
   struct Loaded {
     double done = 0.0;
@@ -47,15 +50,16 @@ struct PrefillEvent {
 
 struct PrefillLoopOptions {
   PrefillConfig config;
+  int encode_threads = 1;
   KvShape shape;
   std::string host;  // as in Hello
 };
 
-// Owns the engine, the KV pool and a thread. One prompt at a time: a second one would only make
-// both late.
+// Owns the engine, the KV pool, a thread, and the pool of threads that makes frames. One prompt at
+// a time: a second one would only make both late.
 class PrefillLoop {
  public:
-  // `emit` is called on the loop's thread. `model` must outlive the loop.
+  // `emit` is called on the loop's threads. `model` must outlive the loop.
   PrefillLoop(const ModelFile& model, const PrefillLoopOptions& options,
               std::function<void(PrefillEvent)> emit);
   ~PrefillLoop();  // ends after the chunk that is being computed
@@ -78,6 +82,7 @@ class PrefillLoop {
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<PrefillEngine> engine_;
   std::unique_ptr<KvPool> pool_;
+  CodecPool codec_pool_;
   std::vector<float> logits_;
   std::thread thread_;
 };

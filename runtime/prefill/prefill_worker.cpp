@@ -14,10 +14,17 @@ constexpr std::size_t kCancelledEarlyMax = 1024;
 
 }  // namespace
 
-PrefillWorker::PrefillWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model)
-    : WorkerNode(cluster), shape_(kv_shape_of(model.spec())), staging_(cluster.memory.bytes) {
+PrefillWorker::PrefillWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model,
+                             PipelineSet& pipelines)
+    : WorkerNode(cluster),
+      pipelines_(pipelines),
+      chunk_tokens_(config.prefill.chunk_tokens),
+      staging_(cluster.memory.bytes) {
   loop_ = std::make_unique<PrefillLoop>(
-      model, PrefillLoopOptions{config.prefill, shape_, cluster.host}, [this](PrefillEvent event) {
+      model,
+      PrefillLoopOptions{config.prefill, config.pipeline.encode_threads, kv_shape_of(model.spec()),
+                         cluster.host},
+      [this](PrefillEvent event) {
         events_.push(std::move(event));
         cluster_.transport->wake();
       });
@@ -45,25 +52,33 @@ void PrefillWorker::take_submit(Bytes payload) {
   auto submit = SubmitMessage::decode(payload);
   if (!submit || submit->prompt.empty()) return;  // no request id to answer to
   const RequestId id = submit->request;
-  const auto tokens = static_cast<std::int64_t>(submit->prompt.size());
-  const FrameLayout layout = FrameLayout::of(shape_, tokens);
-  if (layout.bytes() > staging_.bytes()) {
-    send_failed(cluster_.router, id,
-                make_error(ErrorCode::kInvalidArgument,
-                           "the prompt's KV of " + std::to_string(layout.bytes()) +
-                               " bytes is larger than prefill.send_memory"));
-    return;
-  }
-  const comm::NodeId target = submit->decode_node;
-  if (!cluster_.arenas.contains(target)) {
-    send_failed(cluster_.router, id,
-                make_error(ErrorCode::kInternal, "the request names a decode worker that is none"));
-    return;
-  }
+  auto job = plan(std::move(*submit));
+  if (!job) return send_failed(cluster_.router, id, job.error());
   if (std::erase(cancelled_early_, id) != 0) return;
-  Request& request = requests_[id];
-  request.job = PrefillJob{std::move(*submit), {}, monotonic_us()};
+  requests_[id].job = std::move(*job);
   waiting_.push_back(id);
+}
+
+// Which frames the request becomes, and whether it can be served at all.
+Result<PrefillJob> PrefillWorker::plan(SubmitMessage submit) {
+  PrefillJob job;
+  job.arrived_us = monotonic_us();
+  if (!cluster_.arenas.contains(submit.decode_node)) {
+    return make_error(ErrorCode::kInternal, "the request names a decode worker that is none");
+  }
+  const auto tokens = static_cast<std::int64_t>(submit.prompt.size());
+  if (submit.question_tokens < 0 || submit.question_tokens > tokens) {
+    return make_error(ErrorCode::kInvalidArgument, "the question is longer than the prompt");
+  }
+  job.pipeline = SLUICE_TRY(pipelines_.find(submit.pipeline));
+  job.plan = plan_frames(*job.pipeline, tokens, chunk_tokens_);
+  if (job.plan.bytes > staging_.bytes()) {
+    return make_error(ErrorCode::kInvalidArgument, "the prompt's KV of " +
+                                                       std::to_string(job.plan.bytes) +
+                                                       " bytes is larger than prefill.send_memory");
+  }
+  job.submit = std::move(submit);
+  return job;
 }
 
 void PrefillWorker::start_waiting() {
@@ -76,14 +91,14 @@ void PrefillWorker::start_waiting() {
     }
     Request& request = found->second;
     const auto tokens = static_cast<std::int64_t>(request.job.submit.prompt.size());
-    const FrameLayout layout = FrameLayout::of(shape_, tokens);
-    const auto offset = staging_.acquire(layout.bytes());
+    const std::size_t bytes = request.job.plan.bytes;
+    const auto offset = staging_.acquire(bytes);
     if (!offset) return;  // a handoff under way will free some
     waiting_.pop_front();
     // Only who has staging memory asks for a slot, so that nobody holds a slot he cannot fill; but
     // asked for now, room is found while the prompt is computed.
     const comm::NodeId target = request.job.submit.decode_node;
-    const WantMessage want{id, tokens, request.job.submit.tokens_max, layout.bytes()};
+    const WantMessage want{id, tokens, request.job.submit.tokens_max, bytes};
     if (const Status asked = send(target, MessageType::kWant, want); !asked) {
       staging_.release(*offset);
       send_failed(cluster_.router, id, asked.error());
@@ -91,8 +106,8 @@ void PrefillWorker::start_waiting() {
       continue;
     }
     request.staging_offset = *offset;
-    request.job.staging = MutableBytes(cluster_.memory.data + *offset, layout.bytes());
-    request.session = std::make_unique<SendSession>(id, target, layout, request.job.staging);
+    request.job.staging = MutableBytes(cluster_.memory.data + *offset, bytes);
+    request.session = std::make_unique<SendSession>(id, target, request.job.staging);
     request.computing = true;
     loop_->submit(request.job);
   }

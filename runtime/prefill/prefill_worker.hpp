@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A prefill worker: takes prompts from the router and pushes their KV to decode workers.
+// A prefill worker: takes prompts from the router and pushes their KV, as frames, to decode
+// workers.
 #pragma once
 
 #include <deque>
 #include <map>
 #include <memory>
 
+#include "runtime/frames/pipeline_set.hpp"
 #include "runtime/prefill/prefill_loop.hpp"
 #include "runtime/transfer/arena.hpp"
 #include "runtime/transfer/send_session.hpp"
@@ -16,7 +18,8 @@ namespace sluice::runtime {
 class PrefillWorker : public WorkerNode {
  public:
   // Borrows all; they must outlive it.
-  PrefillWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model);
+  PrefillWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model,
+                PipelineSet& pipelines);
 
   // Serves until the router says stop or is gone (kUnavailable), or the model cannot be loaded.
   Status run();
@@ -35,6 +38,7 @@ class PrefillWorker : public WorkerNode {
   void on_turn() override;
 
   void take_submit(Bytes payload);
+  Result<PrefillJob> plan(SubmitMessage submit);
   void take_grant(comm::NodeId peer, const GrantMessage& grant);
   void take_failed(comm::NodeId peer, Bytes payload);
   void take_cancel(Bytes payload);
@@ -44,7 +48,8 @@ class PrefillWorker : public WorkerNode {
   void fail(RequestId id, const Error& error, bool tell_router);
   void advance();
 
-  const KvShape shape_;
+  PipelineSet& pipelines_;
+  const std::int64_t chunk_tokens_;
   Arena staging_;
   Mailbox<PrefillEvent> events_;
   std::map<RequestId, Request> requests_;

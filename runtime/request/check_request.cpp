@@ -19,6 +19,11 @@ Status check_request(const GenerateRequest& request, const RequestLimits& limits
                           ", and the model's vocabulary has " + std::to_string(limits.vocab));
   }
   const auto prompt = static_cast<std::int64_t>(request.prompt.size());
+  if (request.question_tokens < 0 || request.question_tokens > prompt) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "the question has " + std::to_string(request.question_tokens) +
+                          " tokens and the prompt " + std::to_string(prompt));
+  }
   if (request.tokens_max <= limits.context_tokens - prompt) return {};
   return make_error(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(prompt) +
                                                      " tokens and the answer may have " +

@@ -13,8 +13,8 @@ struct RequestLimits {
   std::int64_t vocab = 0;           // token ids are below
 };
 
-// kInvalidArgument: empty prompt, no answer asked for, an id that is no token, or prompt and answer
-// together over the context.
+// kInvalidArgument: empty prompt, no answer asked for, an id that is no token, a
+// question longer than the prompt, or prompt and answer together over the context.
 Status check_request(const GenerateRequest& request, const RequestLimits& limits);
 
 }  // namespace sluice::runtime

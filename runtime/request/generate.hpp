@@ -25,6 +25,8 @@ struct GenerateRequest {
   std::int64_t tokens_max = 128;  // of the answer, the first token included
   bool ignore_end = false;        // go on after an end-of-text token
   SamplingOptions sampling;
+  std::string pipeline;              // a preset's name; empty: the cluster's
+  std::int64_t question_tokens = 0;  // at the prompt's end: the task; 0: not known
 };
 
 enum class FinishReason : std::uint8_t { kNone, kStop, kLength, kCancelled };

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/router/local_generator.hpp"
 
-#include <algorithm>
 #include <atomic>
+#include <mutex>
+#include <utility>
 
 #include "runtime/decode/decode_loop.hpp"
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/engine/sampler.hpp"
+#include "runtime/frames/frame_decode.hpp"
+#include "runtime/frames/framed_prefill.hpp"
+#include "runtime/frames/kept_rows.hpp"
 #include "runtime/request/check_request.hpp"
 #include "runtime/telemetry/clock.hpp"
 
@@ -17,6 +21,9 @@ struct LocalEngines {
   std::unique_ptr<PrefillEngine> prefill;
   std::unique_ptr<DecodeEngine> decode;
   std::unique_ptr<KvPool> pool;
+  PipelineSet* pipelines = nullptr;
+  std::unique_ptr<CodecPool> codec_pool;
+  kernels::Scratch scratch;
   std::span<const TokenId> end_tokens;
   RequestLimits limits;
   std::int64_t chunk_tokens = 0;
@@ -25,10 +32,12 @@ struct LocalEngines {
 
 class LocalStream : public GenerateStream {
  public:
-  LocalStream(LocalEngines& engines, GenerateRequest request, std::vector<KvBlockId> blocks)
-      : engines_(engines), request_(std::move(request)), sequence_{std::move(blocks), 0} {
-    timeline_.prompt_tokens = static_cast<std::int64_t>(request_.prompt.size());
-  }
+  LocalStream(LocalEngines& engines, GenerateRequest request, PipelineSet::PipelinePointer pipeline,
+              std::vector<KvBlockId> blocks)
+      : engines_(engines),
+        request_(std::move(request)),
+        pipeline_(std::move(pipeline)),
+        sequence_{std::move(blocks), 0} {}
   ~LocalStream() override { engines_.pool->release(sequence_.blocks); }
   LocalStream(const LocalStream&) = delete;
   LocalStream& operator=(const LocalStream&) = delete;
@@ -52,18 +61,48 @@ class LocalStream : public GenerateStream {
 
  private:
   Status prefill() {
+    const auto tokens = static_cast<std::int64_t>(request_.prompt.size());
+    FramePlan plan = plan_frames(*pipeline_, tokens, engines_.chunk_tokens);
+    const auto memory = std::make_unique_for_overwrite<std::byte[]>(plan.bytes);
+    const MutableBytes bytes(memory.get(), plan.bytes);
+    std::mutex mutex;
+    std::vector<MadeFrame> frames;
+    FramedPrefill prefill(*engines_.prefill, *engines_.pool, sequence_, *engines_.codec_pool,
+                          {.tokens = request_.prompt,
+                           .question_tokens = request_.question_tokens,
+                           .seed = request_.sampling.seed,
+                           .chunk_tokens = engines_.chunk_tokens,
+                           .pipeline = pipeline_,
+                           .plan = std::move(plan),
+                           .memory = bytes});
+    SLUICE_TRY(prefill.compute(
+        engines_.logits, [this] { return cancelled_.load(); },
+        [&](const MadeFrame& frame) {
+          const std::lock_guard lock(mutex);
+          frames.push_back(frame);
+        }));
+    SLUICE_TRY(prefill.finish());
+    prefill.report(timeline_);
+    timeline_.kv_bytes_raw =
+        engines_.pool->shape().bytes_per_token() * static_cast<std::size_t>(tokens);
+    return unpack(frames, bytes);
+  }
+  // The frames replace what they were made of: attention reads what a decode worker would.
+  Status unpack(const std::vector<MadeFrame>& frames, Bytes memory) {
     const std::int64_t started_us = monotonic_us();
-    const std::span<const TokenId> prompt = request_.prompt;
-    for (std::size_t first = 0; first < prompt.size();) {
-      const std::size_t count =
-          std::min(static_cast<std::size_t>(engines_.chunk_tokens), prompt.size() - first);
-      const bool is_last = first + count == prompt.size();
-      SLUICE_TRY(engines_.prefill->prefill(
-          *engines_.pool, sequence_, prompt.subspan(first, count), {},
-          is_last ? std::span<float>(engines_.logits) : std::span<float>()));
-      first += count;
+    const KvShape& shape = engines_.pool->shape();
+    KeptRows kept(shape.layers, shape.kv_heads, sequence_.tokens);
+    for (const MadeFrame& frame : frames) {
+      SLUICE_TRY(kept.claim(frame.place));
+      const auto info = SLUICE_TRY(decode_frame(
+          engines_.pipelines->decoder(), memory.subspan(frame.place.offset, frame.bytes), frame,
+          *engines_.pool, sequence_.blocks, engines_.scratch));
+      SLUICE_TRY(kept.keep(info));
     }
-    timeline_.prefill_us = monotonic_us() - started_us;
+    SLUICE_CHECK(kept.is_complete(), "the frames do not make up the prompt");
+    sequence_.dropped = kept.dropped();
+    timeline_.unpack_us = monotonic_us() - started_us;
+    timeline_.decode_us = timeline_.unpack_us;
     return {};
   }
   Status decode() {
@@ -73,6 +112,7 @@ class LocalStream : public GenerateStream {
 
   LocalEngines& engines_;
   GenerateRequest request_;
+  PipelineSet::PipelinePointer pipeline_;
   KvSequence sequence_;
   const std::int64_t submitted_us_ = monotonic_us();
   std::atomic<bool> cancelled_ = false;
@@ -88,10 +128,11 @@ class LocalGenerator : public Generator {
 
   Result<std::unique_ptr<GenerateStream>> submit(GenerateRequest request) override {
     SLUICE_TRY(check_request(request, engines_.limits));
+    auto pipeline = SLUICE_TRY(engines_.pipelines->find(request.pipeline));
     const auto tokens = static_cast<std::int64_t>(request.prompt.size()) + request.tokens_max;
     auto blocks = SLUICE_TRY(engines_.pool->acquire(kv_blocks_for(tokens)));
-    return std::unique_ptr<GenerateStream>(
-        std::make_unique<LocalStream>(engines_, std::move(request), std::move(blocks)));
+    return std::unique_ptr<GenerateStream>(std::make_unique<LocalStream>(
+        engines_, std::move(request), std::move(pipeline), std::move(blocks)));
   }
 
  private:
@@ -101,8 +142,8 @@ class LocalGenerator : public Generator {
 }  // namespace
 
 Result<std::unique_ptr<Generator>> create_local_generator(
-    const ModelFile& model, const ClusterConfig& config, std::span<const TokenId> end_tokens,
-    const std::function<void(double)>& progress) {
+    const ModelFile& model, const ClusterConfig& config, PipelineSet& pipelines,
+    std::span<const TokenId> end_tokens, const std::function<void(double)>& progress) {
   LocalEngines engines;
   const auto prefill_options = SLUICE_TRY(
       engine_options(config.prefill.device, config.prefill.compute, config.prefill.threads));
@@ -113,6 +154,8 @@ Result<std::unique_ptr<Generator>> create_local_generator(
   const KvShape shape = kv_shape_of(model.spec());
   engines.pool =
       SLUICE_TRY(KvPool::create(shape, kv_blocks_in(shape, config.decode.kv_memory_bytes)));
+  engines.pipelines = &pipelines;
+  engines.codec_pool = std::make_unique<CodecPool>(config.pipeline.encode_threads);
   engines.end_tokens = end_tokens;
   engines.limits = {context_tokens_of(model.spec(), config.model.context_tokens),
                     model.spec().vocab};

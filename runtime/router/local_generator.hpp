@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole job in one process: the same engines without a handoff. The yardstick of correctness,
-// and what `sluice run --local` is.
+// The whole job in one process: the same engines and the same frames without a handoff. The
+// yardstick of correctness, and what `sluice run --local` is.
 #pragma once
 
 #include <functional>
@@ -8,14 +8,16 @@
 
 #include "runtime/config/config.hpp"
 #include "runtime/engine/engine.hpp"
+#include "runtime/frames/pipeline_set.hpp"
 #include "runtime/request/generate.hpp"
 
 namespace sluice::runtime {
 
-// One request at a time, computed on the caller's thread inside next(). `model` and `end_tokens`
-// must outlive it. `progress` gets 0..1 while the model loads.
+// One request at a time, computed on the caller's thread inside next(); its prompt's cache is
+// encoded and decoded as between workers, so that the answer is theirs to the token. `model`,
+// `pipelines` and `end_tokens` must outlive it. `progress` gets 0..1 while the model loads.
 Result<std::unique_ptr<Generator>> create_local_generator(
-    const ModelFile& model, const ClusterConfig& config, std::span<const TokenId> end_tokens,
-    const std::function<void(double)>& progress);
+    const ModelFile& model, const ClusterConfig& config, PipelineSet& pipelines,
+    std::span<const TokenId> end_tokens, const std::function<void(double)>& progress);
 
 }  // namespace sluice::runtime

@@ -143,6 +143,8 @@ void Router::place(Submission submission) {
   submit.tokens_max = submission.request.tokens_max;
   submit.ignore_end = submission.request.ignore_end;
   submit.sampling = submission.request.sampling;
+  submit.pipeline = std::move(submission.request.pipeline);
+  submit.question_tokens = submission.request.question_tokens;
   submit.prompt = std::move(submission.request.prompt);
   if (const Status sent = send(decision->prefill_node, MessageType::kSubmit, submit); !sent) {
     fail(submission.id, sent.error());

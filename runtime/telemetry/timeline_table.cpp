@@ -64,7 +64,7 @@ double decode_tokens_per_s(const RequestTimeline& timeline) {
 
 std::string format_timeline(const RequestTimeline& timeline) {
   const std::int64_t first = timeline.first_token_us;
-  const std::int64_t named = timeline.queue_us + timeline.prefill_us + timeline.encode_us +
+  const std::int64_t named = timeline.queue_us + timeline.prefill_us + timeline.encode_exposed_us +
                              timeline.wire_us + timeline.decode_us;
   Table table;
   table.rule("┌", "┬", "┐");
@@ -74,19 +74,33 @@ std::string format_timeline(const RequestTimeline& timeline) {
   text_row(table, "time to first token", milliseconds(first));
   part_row(table, "queue", timeline.queue_us, first);
   part_row(table, "prefill", timeline.prefill_us, first);
-  part_row(table, "encode", timeline.encode_us, first);
+  part_row(table, "encode", timeline.encode_exposed_us, first);
   part_row(table, "wire", timeline.wire_us, first);
   part_row(table, "decode", timeline.decode_us, first);
   part_row(table, "other", first - named, first);
   table.rule("├", "┼", "┤");
+  if (!timeline.pipeline.empty()) {
+    const bool is_short = timeline.pipeline.size() <= 14;
+    text_row(table, "pipeline", is_short ? timeline.pipeline : "",
+             is_short ? "" : timeline.pipeline.substr(0, 31));
+  }
   text_row(table, "KV raw", human_bytes(static_cast<double>(timeline.kv_bytes_raw)));
   const std::string ratio =
       timeline.kv_bytes_wire > 0
           ? fmt::format("{:.2f}x smaller", static_cast<double>(timeline.kv_bytes_raw) /
                                                static_cast<double>(timeline.kv_bytes_wire))
           : "";
+  // Frames of plain BF16 have headers, too.
+  const bool is_smaller = timeline.kv_bytes_wire < timeline.kv_bytes_raw;
   text_row(table, "KV on the wire", human_bytes(static_cast<double>(timeline.kv_bytes_wire)),
-           ratio == "1.00x smaller" ? "" : ratio);
+           is_smaller ? ratio : "");
+  if (timeline.kept_share < 1.0) {
+    text_row(table, "KV kept", fmt::format("{:.1f} %", 100.0 * timeline.kept_share));
+  }
+  if (timeline.score_us > 0)
+    text_row(table, "scoring, in prefill", milliseconds(timeline.score_us));
+  if (timeline.encode_us > 0) text_row(table, "encoding, all", milliseconds(timeline.encode_us));
+  if (timeline.unpack_us > 0) text_row(table, "decoding, all", milliseconds(timeline.unpack_us));
   text_row(table, "link rate",
            timeline.link_bytes_per_s > 0 ? human_rate(timeline.link_bytes_per_s) : "-");
   table.rule("├", "┼", "┤");

@@ -7,10 +7,8 @@
 
 namespace sluice::runtime {
 
-std::uint64_t checksum(Bytes bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
-
-std::uint64_t fold_checksum(std::uint64_t layer_checksum, std::uint64_t piece_checksum) {
-  const std::array<std::uint64_t, 2> pair{layer_checksum, piece_checksum};
+std::uint64_t fold_checksum(std::uint64_t folded, std::uint64_t next) {
+  const std::array<std::uint64_t, 2> pair{folded, next};
   return XXH3_64bits(pair.data(), sizeof(pair));
 }
 

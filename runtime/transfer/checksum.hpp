@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checksum of KV pieces: XXH3-64, several times faster than memory on every CPU we meet.
+// One number for a row of checksums: a manifest's, over its frames'.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/core/bytes.hpp"
-
 namespace sluice::runtime {
 
-std::uint64_t checksum(Bytes bytes);
-
-// Order-sensitive: folds a piece's checksum into its layer's.
-std::uint64_t fold_checksum(std::uint64_t layer_checksum, std::uint64_t piece_checksum);
+// Order-sensitive: folds one more checksum into those before it (0: none). XXH3-64 of the pair.
+std::uint64_t fold_checksum(std::uint64_t folded, std::uint64_t next);
 
 }  // namespace sluice::runtime

@@ -66,6 +66,8 @@ Hello introduce(Cluster& cluster, const Result<ClusterConfig>& config, std::size
   Hello hello;
   hello.protocol_version = kProtocolVersion;
   hello.model_fingerprint = request.model_fingerprint;
+  hello.pipeline_hash = request.pipeline_hash;
+  hello.profile_hash = request.profile_hash;
   hello.host = cluster.host;
   hello.error = request.error;
   const auto fail = [&](const Error& error) {
@@ -99,6 +101,8 @@ Status check_hellos(const std::vector<Hello>& hellos) {
     if (hello.protocol_version != hellos[0].protocol_version) what = "program version";
     if (hello.config_hash != hellos[0].config_hash) what = "configuration";
     if (hello.model_fingerprint != hellos[0].model_fingerprint) what = "model";
+    if (what == nullptr && hello.pipeline_hash != hellos[0].pipeline_hash) what = "pipeline";
+    if (what == nullptr && hello.profile_hash != hellos[0].profile_hash) what = "profile";
     if (what == nullptr) continue;
     return make_error(ErrorCode::kInvalidArgument,
                       "rank " + std::to_string(&hello - hellos.data()) + " (" +

@@ -29,7 +29,9 @@ struct Cluster {
 // What this rank brings. `error` not empty: it cannot serve, and all others shall know.
 struct JoinRequest {
   std::uint64_t model_fingerprint = 0;
-  std::string error;
+  std::string error = {};
+  std::uint64_t pipeline_hash = 0;
+  std::uint64_t profile_hash = 0;
 };
 
 // Collective: every rank of the launch calls it, whatever went wrong before, so that none is left

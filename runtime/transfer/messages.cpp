@@ -7,8 +7,7 @@
 namespace sluice::runtime {
 namespace {
 
-static_assert(std::is_trivially_copyable_v<Piece> && sizeof(Piece) == 32);
-static_assert(std::is_trivially_copyable_v<RequestTimeline>);
+static_assert(std::is_trivially_copyable_v<Piece> && sizeof(Piece) == 48);
 
 // One list of fields per message serves both directions: `fields(message, visitor)`.
 class Writing {
@@ -92,11 +91,35 @@ void sampling_fields(M& sampling, V& visit) {
   visit(sampling.seed);
 }
 
+template <class T, class V>
+void timeline_fields(T& timeline, V& visit) {
+  visit(timeline.pipeline);
+  visit(timeline.prompt_tokens);
+  visit(timeline.output_tokens);
+  visit(timeline.queue_us);
+  visit(timeline.prefill_us);
+  visit(timeline.score_us);
+  visit(timeline.encode_us);
+  visit(timeline.encode_exposed_us);
+  visit(timeline.wire_us);
+  visit(timeline.decode_us);
+  visit(timeline.unpack_us);
+  visit(timeline.handover_us);
+  visit(timeline.first_token_us);
+  visit(timeline.total_us);
+  visit(timeline.kv_bytes_raw);
+  visit(timeline.kv_bytes_wire);
+  visit(timeline.kept_share);
+  visit(timeline.link_bytes_per_s);
+}
+
 template <class M, class V>
 void hello_fields(M& m, V& visit) {
   visit(m.protocol_version);
   visit(m.config_hash);
   visit(m.model_fingerprint);
+  visit(m.pipeline_hash);
+  visit(m.profile_hash);
   bounded(visit, m.role, static_cast<std::uint8_t>(Role::kDecode));
   visit(m.host);
   visit(m.error);
@@ -111,6 +134,8 @@ void submit_fields(M& m, V& visit) {
   visit(m.tokens_max);
   bounded(visit, m.ignore_end, 1);
   sampling_fields(m.sampling, visit);
+  visit(m.pipeline);
+  visit(m.question_tokens);
   visit(m.prompt);
 }
 
@@ -146,8 +171,9 @@ void manifest_fields(M& m, V& visit) {
   bounded(visit, m.ignore_end, 1);
   visit(m.first_token);
   sampling_fields(m.sampling, visit);
-  visit(m.layer_checksums);
-  visit(m.timeline);
+  visit(m.frames);
+  visit(m.checksum);
+  timeline_fields(m.timeline, visit);
   visit(m.prefill_end_us);
   visit(m.host);
 }
@@ -158,7 +184,7 @@ void token_fields(M& m, V& visit) {
   visit(m.index);
   visit(m.token);
   bounded(visit, m.finish, static_cast<std::uint8_t>(FinishReason::kCancelled));
-  visit(m.timeline);
+  timeline_fields(m.timeline, visit);
 }
 
 template <class M, class V>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control messages of a cluster. None carries KV: that goes by one-sided writes.
 //
-// One request's life: router --Submit--> prefill --Want--> decode --Grant--> prefill; then layer
-// pieces by writes, each flushed and announced by Pieces; Manifest ends the handoff; decode sends
+// One request's life: router --Submit--> prefill --Want--> decode --Grant--> prefill; then frames
+// by writes, each flushed and announced by Pieces; Manifest ends the handoff; decode sends
 // Token to the router until the last one. Failed may come from any worker at any time. No rule
 // here depends on the order in which messages arrive.
 #pragma once
@@ -40,6 +40,8 @@ struct Hello {
   std::uint32_t protocol_version = 0;
   std::uint64_t config_hash = 0;
   std::uint64_t model_fingerprint = 0;
+  std::uint64_t pipeline_hash = 0;  // of the pipeline that the cluster file names
+  std::uint64_t profile_hash = 0;   // 0: no profile
   Role role = Role::kRouter;
   std::string host;                  // boot id: same value, same monotonic clock
   std::string error;                 // not empty: this rank cannot serve; why
@@ -57,6 +59,8 @@ struct SubmitMessage {
   std::int64_t tokens_max = 0;
   bool ignore_end = false;
   SamplingOptions sampling;
+  std::string pipeline;  // a preset's name; empty: the cluster's
+  std::int64_t question_tokens = 0;
   std::vector<TokenId> prompt;
 
   std::vector<std::byte> encode() const;
@@ -68,7 +72,7 @@ struct WantMessage {
   RequestId request = 0;
   std::int64_t prompt_tokens = 0;
   std::int64_t tokens_max = 0;
-  std::uint64_t frame_bytes = 0;
+  std::uint64_t frame_bytes = 0;  // of all frames at most
 
   std::vector<std::byte> encode() const;
   static Result<WantMessage> decode(Bytes bytes);
@@ -86,13 +90,15 @@ struct GrantMessage {
   static Result<GrantMessage> decode(Bytes bytes);
 };
 
-// Rows [first_token, last_token) of one layer, as FrameLayout places them.
+// A frame of some layers for the tokens [first_token, last_token), and where in the slot it lies.
 struct Piece {
-  std::int32_t layer = 0;
-  std::int32_t reserved = 0;  // a KV-head range joins here; keeps the struct free of padding
+  std::int32_t layer_first = 0;
+  std::int32_t layer_count = 0;
   std::int64_t first_token = 0;
   std::int64_t last_token = 0;
-  std::uint64_t checksum = 0;  // XXH3-64 of the piece's bytes
+  std::uint64_t offset_bytes = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t checksum = 0;  // the frame's own
 };
 
 // Prefill to decode: these pieces are written and flushed.
@@ -105,8 +111,8 @@ struct PiecesMessage {
   static Result<PiecesMessage> decode(Bytes bytes);
 };
 
-// Prefill to decode: everything of this request is written and flushed. The layers' checksums are
-// folded from their pieces', in token order.
+// Prefill to decode: everything of this request is written and flushed. `checksum` is folded from
+// the frames', in the order of (layer_first, first_token).
 struct ManifestMessage {
   RequestId request = 0;
   std::uint64_t epoch = 0;
@@ -115,7 +121,8 @@ struct ManifestMessage {
   bool ignore_end = false;
   TokenId first_token = 0;
   SamplingOptions sampling;
-  std::vector<std::uint64_t> layer_checksums;
+  std::uint64_t frames = 0;
+  std::uint64_t checksum = 0;
   RequestTimeline timeline;         // the prefill worker's part
   std::int64_t prefill_end_us = 0;  // monotonic clock of the prefill host
   std::string host;
@@ -172,6 +179,6 @@ struct GoodbyeMessage {
   static Result<GoodbyeMessage> decode(Bytes bytes);
 };
 
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kProtocolVersion = 2;
 
 }  // namespace sluice::runtime

@@ -1,47 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/transfer/receive_session.hpp"
 
-#include "kernels/elementwise/kv_rows.hpp"
+#include <iterator>
+
 #include "runtime/transfer/checksum.hpp"
-#include "runtime/frames/kv_pages.hpp"
 
 namespace sluice::runtime {
+namespace {
 
-ReceiveSession::ReceiveSession(const GrantMessage& grant, comm::NodeId source,
-                               const FrameLayout& layout, Bytes slot, std::vector<KvBlockId> blocks)
-    : grant_(grant),
-      source_(source),
-      layout_(layout),
-      slot_(slot),
-      blocks_(std::move(blocks)),
-      layers_(static_cast<std::size_t>(layout.layers)) {
-  SLUICE_CHECK(slot.size() >= layout.bytes(), "the slot is smaller than the frame");
+PlannedFrame place_of(const Piece& piece) {
+  return {piece.layer_first, piece.layer_count,  piece.first_token,
+          piece.last_token,  piece.offset_bytes, piece.bytes};
 }
 
-Status ReceiveSession::take(const PiecesMessage& message, KvPool& pool) {
-  for (const Piece& piece : message.pieces) {
-    if (piece.layer < 0 || piece.layer >= layout_.layers || piece.first_token < 0 ||
-        piece.first_token >= piece.last_token || piece.last_token > layout_.tokens) {
-      return make_error(ErrorCode::kCorrupt, "a KV piece lies outside its request");
-    }
-    const Bytes rows = slot_.subspan(
-        layout_.offset_bytes(piece.layer, piece.first_token),
-        static_cast<std::size_t>(piece.last_token - piece.first_token) * layout_.row_bytes);
-    if (checksum(rows) != piece.checksum) {
-      return make_error(ErrorCode::kCorrupt, "the KV of layer " + std::to_string(piece.layer) +
-                                                 " arrived damaged (checksum)");
-    }
-    const PagesOfLayer pages(pool, blocks_, piece.layer);
-    kernels::unpack_kv_rows(pages.view(), piece.first_token, piece.last_token, rows.data());
-    layers_[static_cast<std::size_t>(piece.layer)][piece.first_token] = {piece.last_token,
-                                                                         piece.checksum};
+}  // namespace
+
+ReceiveSession::ReceiveSession(const GrantMessage& grant, comm::NodeId source, const KvShape& shape,
+                               std::int64_t prompt_tokens, Bytes slot,
+                               std::vector<KvBlockId> blocks)
+    : grant_(grant),
+      source_(source),
+      prompt_tokens_(prompt_tokens),
+      slot_(slot),
+      blocks_(std::move(blocks)),
+      kept_(shape.layers, shape.kv_heads, prompt_tokens) {}
+
+Status ReceiveSession::claim(const Piece& piece) {
+  if (piece.bytes == 0 || piece.bytes > slot_.size() ||
+      piece.offset_bytes > slot_.size() - piece.bytes) {
+    return make_error(ErrorCode::kCorrupt, "a frame of KV lies outside its slot");
   }
+  const std::uint64_t end = piece.offset_bytes + piece.bytes;
+  const auto after = slot_taken_.lower_bound(piece.offset_bytes);
+  if ((after != slot_taken_.end() && after->first < end) ||
+      (after != slot_taken_.begin() && std::prev(after)->second > piece.offset_bytes)) {
+    return make_error(ErrorCode::kCorrupt, "frames of KV overlap in their slot");
+  }
+  SLUICE_TRY(kept_.claim(place_of(piece)));
+  slot_taken_.emplace(piece.offset_bytes, end);
+  return {};
+}
+
+Result<std::vector<MadeFrame>> ReceiveSession::take(const PiecesMessage& message) {
+  std::vector<MadeFrame> frames;
+  for (const Piece& piece : message.pieces) {
+    SLUICE_TRY(claim(piece));
+    frames.push_back({place_of(piece), piece.bytes, piece.checksum});
+  }
+  return frames;
+}
+
+Status ReceiveSession::take(const MadeFrame& frame, const kernels::FrameInfo& info) {
+  SLUICE_TRY(kept_.keep(info));
+  decoded_.emplace(std::pair(frame.place.layer_first, frame.place.first_token), frame.checksum);
   return {};
 }
 
 Status ReceiveSession::take(const ManifestMessage& message) {
-  if (message.prompt_tokens != layout_.tokens ||
-      message.layer_checksums.size() != static_cast<std::size_t>(layout_.layers)) {
+  if (message.prompt_tokens != prompt_tokens_) {
     return make_error(ErrorCode::kCorrupt, "the manifest is of another shape than the grant");
   }
   manifest_ = message;
@@ -49,21 +65,11 @@ Status ReceiveSession::take(const ManifestMessage& message) {
 }
 
 Result<bool> ReceiveSession::is_complete() const {
-  if (!manifest_) return false;
-  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
-    std::int64_t reached = 0;
-    std::uint64_t folded = 0;
-    for (const auto& [first, arrived] : layers_[layer]) {
-      if (first > reached) return false;  // a piece before it is still on its way
-      if (first < reached) return make_error(ErrorCode::kCorrupt, "KV pieces overlap");
-      reached = arrived.last_token;
-      folded = fold_checksum(folded, arrived.checksum);
-    }
-    if (reached != layout_.tokens) return false;
-    if (folded != manifest_->layer_checksums[layer]) {
-      return make_error(ErrorCode::kCorrupt, "layer " + std::to_string(layer) +
-                                                 " is not what the manifest says (checksum)");
-    }
+  if (!manifest_ || frames_in_work != 0 || !kept_.is_complete()) return false;
+  std::uint64_t folded = 0;
+  for (const auto& [place, checksum] : decoded_) folded = fold_checksum(folded, checksum);
+  if (decoded_.size() != manifest_->frames || folded != manifest_->checksum) {
+    return make_error(ErrorCode::kCorrupt, "the frames are not what the manifest says (checksum)");
   }
   return true;
 }

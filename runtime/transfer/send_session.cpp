@@ -3,19 +3,16 @@
 
 #include <algorithm>
 
-#include "runtime/transfer/checksum.hpp"
 #include "runtime/telemetry/clock.hpp"
+#include "runtime/transfer/checksum.hpp"
 
 namespace sluice::runtime {
 
-SendSession::SendSession(RequestId request, comm::NodeId target, const FrameLayout& layout,
-                         Bytes staging)
-    : request_(request), target_(target), layout_(layout), staging_(staging) {
-  SLUICE_CHECK(staging.size() >= layout.bytes(), "the staging memory is smaller than the frame");
-}
+SendSession::SendSession(RequestId request, comm::NodeId target, Bytes staging)
+    : request_(request), target_(target), staging_(staging) {}
 
 Status SendSession::grant(const GrantMessage& grant, const comm::RemoteRegion& arena) {
-  if (grant.bytes < layout_.bytes() || grant.offset_bytes > arena.bytes ||
+  if (grant.bytes < staging_.size() || grant.offset_bytes > arena.bytes ||
       arena.bytes - grant.offset_bytes < grant.bytes) {
     return make_error(ErrorCode::kCorrupt, "the decode worker granted a slot of the wrong size");
   }
@@ -56,19 +53,17 @@ Status SendSession::advance(comm::Transport& transport, comm::OperationId& next_
 Status SendSession::post_writes(comm::Transport& transport, comm::OperationId& next_operation) {
   for (; posted_ < pieces_.size(); ++posted_) {
     const Piece& piece = pieces_[posted_];
-    const std::size_t offset = layout_.offset_bytes(piece.layer, piece.first_token);
-    const std::size_t bytes =
-        static_cast<std::size_t>(piece.last_token - piece.first_token) * layout_.row_bytes;
     if (busy_since_us_ == 0) busy_since_us_ = monotonic_us();
     const comm::OperationId operation = next_operation++;
     pending_.push_back(operation);
-    const Status posted = transport.write(arena_, grant_->offset_bytes + offset,
-                                          staging_.subspan(offset, bytes), operation);
+    const Status posted =
+        transport.write(arena_, grant_->offset_bytes + piece.offset_bytes,
+                        staging_.subspan(piece.offset_bytes, piece.bytes), operation);
     if (!posted) {
       pending_.pop_back();
       return posted;
     }
-    bytes_written_ += bytes;
+    bytes_written_ += piece.bytes;
   }
   return {};
 }
@@ -101,16 +96,18 @@ Status SendSession::announce(comm::Transport& transport) {
 
 Status SendSession::send_manifest(comm::Transport& transport) {
   manifest_->epoch = grant_->epoch;
-  manifest_->layer_checksums.assign(static_cast<std::size_t>(layout_.layers), 0);
   std::sort(pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) {
-    return a.layer != b.layer ? a.layer < b.layer : a.first_token < b.first_token;
+    return a.layer_first != b.layer_first ? a.layer_first < b.layer_first
+                                          : a.first_token < b.first_token;
   });
+  manifest_->frames = pieces_.size();
+  manifest_->checksum = 0;
   for (const Piece& piece : pieces_) {
-    std::uint64_t& layer = manifest_->layer_checksums[static_cast<std::size_t>(piece.layer)];
-    layer = fold_checksum(layer, piece.checksum);
+    manifest_->checksum = fold_checksum(manifest_->checksum, piece.checksum);
   }
   RequestTimeline& timeline = manifest_->timeline;
-  timeline.wire_us = std::max<std::int64_t>(0, flushed_at_us_ - manifest_->prefill_end_us);
+  timeline.wire_us = std::max<std::int64_t>(
+      0, flushed_at_us_ - manifest_->prefill_end_us - timeline.encode_exposed_us);
   timeline.kv_bytes_wire = bytes_written_;
   timeline.link_bytes_per_s =
       busy_us_ > 0 ? static_cast<double>(bytes_written_) * 1e6 / static_cast<double>(busy_us_) : 0;

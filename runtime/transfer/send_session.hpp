@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "comm/transport.hpp"
-#include "runtime/transfer/frame_layout.hpp"
 #include "runtime/transfer/messages.hpp"
 
 namespace sluice::runtime {
@@ -15,18 +14,19 @@ namespace sluice::runtime {
 // Owned and called by the worker's communication thread.
 class SendSession {
  public:
-  // `staging`: the frame's bytes in registered memory, layout.bytes() long; borrowed until
-  // is_quiescent() after is_over().
-  SendSession(RequestId request, comm::NodeId target, const FrameLayout& layout, Bytes staging);
+  // `staging`: registered memory for the frames, as long as the slot asked for; a frame lies at the
+  // same place in both. Borrowed until is_quiescent() after is_over().
+  SendSession(RequestId request, comm::NodeId target, Bytes staging);
 
-  // The peer's answer to Want. A grant of another size is kCorrupt.
+  // The peer's answer to Want. A smaller grant is kCorrupt.
   Status grant(const GrantMessage& grant, const comm::RemoteRegion& arena);
 
-  // The piece's bytes are in the staging memory.
+  // The frame's bytes are in the staging memory.
   void add_piece(const Piece& piece);
 
   // No more pieces; `manifest` goes out when all are flushed. Epoch, checksums and the wire part
-  // of the timeline are filled in here. `prefill_end_us` in it starts the exposed wire time.
+  // of the timeline are filled in here. The exposed wire time starts with `prefill_end_us` in it,
+  // and the exposed encoding after that.
   void finish(ManifestMessage manifest);
 
   // Stops posting; the peer gets `failure` once nothing of ours can still land.
@@ -52,7 +52,6 @@ class SendSession {
 
   RequestId request_;
   comm::NodeId target_;
-  FrameLayout layout_;
   Bytes staging_;
   std::optional<GrantMessage> grant_;
   comm::RemoteRegion arena_;

@@ -3,8 +3,8 @@
 
 #include <utility>
 
-#include "runtime/telemetry/process_memory.hpp"
 #include "runtime/telemetry/clock.hpp"
+#include "runtime/telemetry/process_memory.hpp"
 
 namespace sluice::runtime {
 

@@ -14,6 +14,7 @@
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/prefill/prefill_worker.hpp"
 #include "runtime/router/router.hpp"
+#include "tests/support/source_pipelines.hpp"
 
 namespace sluice::runtime {
 
@@ -26,10 +27,10 @@ inline ClusterConfig process_config(std::vector<Role> ranks) {
   config.prefill.threads = 1;
   config.prefill.chunk_tokens = 16;
   config.prefill.kv_memory_bytes = 1 << 20;
-  config.prefill.send_memory_bytes = 1 << 18;
+  config.prefill.send_memory_bytes = 1 << 19;
   config.decode.threads = 1;
   config.decode.kv_memory_bytes = 1 << 20;
-  config.decode.arena_memory_bytes = 1 << 18;
+  config.decode.arena_memory_bytes = 1 << 19;
   config.decode.sequences_max = 4;
   return config;
 }
@@ -39,7 +40,8 @@ class ProcessCluster {
   // Ready when it returns. `model` must outlive it.
   ProcessCluster(const ModelFile& model, const ClusterConfig& config,
                  std::vector<TokenId> end_tokens = {})
-      : end_tokens_(std::move(end_tokens)) {
+      : end_tokens_(std::move(end_tokens)),
+        pipelines_(source_pipelines(model, config.pipeline.name)) {
     auto bootstraps = comm::open_local_bootstraps(static_cast<comm::NodeId>(config.ranks.size()));
     std::promise<void> ready;
     for (auto& bootstrap : bootstraps) {
@@ -80,7 +82,7 @@ class ProcessCluster {
         return;
       }
       case Role::kPrefill: {
-        PrefillWorker worker(cluster, config, model);
+        PrefillWorker worker(cluster, config, model, *pipelines_);
         EXPECT_TRUE(worker.run().has_value());
         return;
       }
@@ -88,7 +90,7 @@ class ProcessCluster {
         const KvShape shape = kv_shape_of(model.spec());
         auto pool = KvPool::create(shape, kv_blocks_in(shape, config.decode.kv_memory_bytes));
         ASSERT_TRUE(pool.has_value());
-        DecodeWorker worker(cluster, config, model, std::move(*pool), end_tokens_);
+        DecodeWorker worker(cluster, config, model, *pipelines_, std::move(*pool), end_tokens_);
         EXPECT_TRUE(worker.run().has_value());
         return;
       }
@@ -96,6 +98,7 @@ class ProcessCluster {
   }
 
   std::vector<TokenId> end_tokens_;
+  std::unique_ptr<PipelineSet> pipelines_;
   Cluster router_cluster_;
   std::unique_ptr<Router> router_;
   std::vector<std::thread> threads_;

@@ -4,11 +4,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <mutex>
 #include <thread>
 
 #include "runtime/engine/engine_options.hpp"
+#include "runtime/frames/frame_encoder.hpp"
 #include "runtime/transfer/checksum.hpp"
 #include "tests/support/played_peer.hpp"
+#include "tests/support/source_pipelines.hpp"
 #include "tests/support/tiny_model.hpp"
 
 namespace sluice::runtime {
@@ -27,18 +31,19 @@ class DecodeWorkerTest : public ::testing::Test {
     cluster_.host = "here";
     cluster_.transport = comm::open_transport("loopback", {.self = kDecodeNode}).value();
     // Room for one request: a slot that is not given back shows at once.
-    cluster_.memory =
-        cluster_.transport->allocate(layout_.bytes(), comm::MemoryKind::kHost).value();
+    cluster_.memory = cluster_.transport->allocate(plan_.bytes, comm::MemoryKind::kHost).value();
     router_.meet(cluster_);
     prefill_.meet(cluster_);
     arena_ =
         prefill_
             ->import_region(kDecodeNode, cluster_.transport->export_region(cluster_.memory).value())
             .value();
-    staging_ = prefill_->allocate(layout_.bytes(), comm::MemoryKind::kHost).value();
+    staging_ = prefill_->allocate(plan_.bytes, comm::MemoryKind::kHost).value();
+    make_frames();
     config_.decode.threads = 1;
     thread_ = std::thread([this] {
-      DecodeWorker worker(cluster_, config_, model_, KvPool::create(shape_, 4).value(), {});
+      DecodeWorker worker(cluster_, config_, model_, *pipelines_, KvPool::create(shape_, 4).value(),
+                          {});
       EXPECT_TRUE(worker.run().has_value());
     });
     EXPECT_TRUE(LoadingMessage::decode(router_.next(MessageType::kLoading))->ready);
@@ -50,20 +55,40 @@ class DecodeWorkerTest : public ::testing::Test {
   }
 
   GrantMessage want(RequestId id) {
-    prefill_.send(MessageType::kWant, WantMessage{id, kTokens, 3, layout_.bytes()}.encode());
+    prefill_.send(MessageType::kWant, WantMessage{id, kTokens, 3, plan_.bytes}.encode());
     const auto grant = GrantMessage::decode(prefill_.next(MessageType::kGrant));
     EXPECT_TRUE(grant.has_value());
     EXPECT_EQ(grant->request, id);
     return *grant;
   }
-  PiecesMessage pieces(const GrantMessage& grant) const {
-    PiecesMessage message{grant.request, grant.epoch, {}};
-    for (std::int32_t layer = 0; layer < shape_.layers; ++layer) {
-      const Bytes rows(staging_.data + layout_.offset_bytes(layer, 0),
-                       static_cast<std::size_t>(kTokens) * layout_.row_bytes);
-      message.pieces.push_back({layer, 0, 0, kTokens, checksum(rows)});
+  // A cache of zeros as frames in the staging memory.
+  void make_frames() {
+    auto pool = KvPool::create(shape_, kv_blocks_for(kTokens)).value();
+    CodecPool threads(1);
+    std::mutex mutex;
+    EncodeRequest request;
+    request.pipeline = pipelines_->standard();
+    request.plan = plan_;
+    request.kv_pool = pool.get();
+    request.blocks = pool->acquire(kv_blocks_for(kTokens)).value();
+    request.tokens = kTokens;
+    request.memory = MutableBytes(staging_.data, plan_.bytes);
+    FrameEncoder encoder(threads, std::move(request), [&](const MadeFrame& made) {
+      const std::lock_guard lock(mutex);
+      const PlannedFrame& place = made.place;
+      pieces_.push_back({static_cast<std::int32_t>(place.layer_first),
+                         static_cast<std::int32_t>(place.layer_count), place.first_token,
+                         place.last_token, place.offset, made.bytes, made.checksum});
+    });
+    for (std::int64_t layer = 0; layer < shape_.layers; ++layer) {
+      encoder.layer_ready(layer, kTokens);
     }
-    return message;
+    ASSERT_TRUE(encoder.finish().has_value());
+    std::sort(pieces_.begin(), pieces_.end(),
+              [](const Piece& a, const Piece& b) { return a.layer_first < b.layer_first; });
+  }
+  PiecesMessage pieces(const GrantMessage& grant) const {
+    return {grant.request, grant.epoch, pieces_};
   }
   ManifestMessage manifest(const GrantMessage& grant) const {
     ManifestMessage message;
@@ -72,15 +97,15 @@ class DecodeWorkerTest : public ::testing::Test {
     message.prompt_tokens = kTokens;
     message.tokens_max = 3;
     message.first_token = 5;
-    for (const Piece& piece : pieces(grant).pieces) {
-      message.layer_checksums.push_back(fold_checksum(0, piece.checksum));
+    message.frames = pieces_.size();
+    for (const Piece& piece : pieces_) {
+      message.checksum = fold_checksum(message.checksum, piece.checksum);
     }
     return message;
   }
   void write(const GrantMessage& grant) {
-    ASSERT_TRUE(
-        prefill_->write(arena_, grant.offset_bytes, Bytes(staging_.data, layout_.bytes()), 1)
-            .has_value());
+    ASSERT_TRUE(prefill_->write(arena_, grant.offset_bytes, Bytes(staging_.data, plan_.bytes), 1)
+                    .has_value());
     ASSERT_TRUE(prefill_->flush(kDecodeNode, 2).has_value());
   }
   void expect_answer(RequestId id) {
@@ -94,7 +119,9 @@ class DecodeWorkerTest : public ::testing::Test {
 
   const TinyModel model_{tiny_spec()};
   const KvShape shape_ = kv_shape_of(model_.spec());
-  const FrameLayout layout_ = FrameLayout::of(shape_, kTokens);
+  const std::unique_ptr<PipelineSet> pipelines_ = source_pipelines(model_);
+  const FramePlan plan_ = plan_frames(*pipelines_->standard(), kTokens, kTokens);
+  std::vector<Piece> pieces_;
   ClusterConfig config_;
   Cluster cluster_;
   tests::PlayedPeer router_{kRouterNode};
@@ -127,7 +154,7 @@ TEST_F(DecodeWorkerTest, CancelledAfterTheManifestItsSlotIsFree) {
   write(grant);
   prefill_.send(MessageType::kManifest, manifest(grant).encode());
   // Another thread's messages: the manifest must have been taken before the cancel is sent.
-  prefill_.send(MessageType::kWant, WantMessage{9, kTokens, 0, layout_.bytes()}.encode());
+  prefill_.send(MessageType::kWant, WantMessage{9, kTokens, 0, plan_.bytes}.encode());
   EXPECT_EQ(FailedMessage::decode(prefill_.next(MessageType::kFailed))->request, 9U);
   EXPECT_EQ(FailedMessage::decode(router_.next(MessageType::kFailed))->request, 9U);
   router_.send(MessageType::kCancel, CancelMessage{1}.encode());
@@ -138,7 +165,7 @@ TEST_F(DecodeWorkerTest, CancelledAfterTheManifestItsSlotIsFree) {
 TEST_F(DecodeWorkerTest, CancelledBeforeTheManifestTheSlotWaitsForTheWritersLastWord) {
   const GrantMessage grant = want(1);
   router_.send(MessageType::kCancel, CancelMessage{1}.encode());
-  prefill_.send(MessageType::kWant, WantMessage{2, kTokens, 3, layout_.bytes()}.encode());
+  prefill_.send(MessageType::kWant, WantMessage{2, kTokens, 3, plan_.bytes}.encode());
   prefill_.send(MessageType::kFailed,
                 FailedMessage{1, ErrorCode::kCancelled, "cancelled"}.encode());
   const auto second = GrantMessage::decode(prefill_.next(MessageType::kGrant));
@@ -156,6 +183,20 @@ TEST_F(DecodeWorkerTest, DamageAfterTheManifestFailsTheRequestAndFreesTheSlot) {
   const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
   EXPECT_EQ(failed->code, ErrorCode::kCorrupt);
   (void)prefill_.next(MessageType::kFailed);
+  EXPECT_EQ(want(2).request, 2U);
+}
+
+TEST_F(DecodeWorkerTest, AFrameInAnotherPlaceThanItSaysFailsTheRequest) {
+  const GrantMessage grant = want(1);
+  write(grant);
+  PiecesMessage swapped = pieces(grant);
+  std::swap(swapped.pieces[0].layer_first, swapped.pieces[1].layer_first);
+  prefill_.send(MessageType::kPieces, swapped.encode());
+  const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
+  EXPECT_EQ(failed->code, ErrorCode::kCorrupt);
+  EXPECT_NE(failed->message.find("not the one announced"), std::string::npos) << failed->message;
+  (void)prefill_.next(MessageType::kFailed);
+  prefill_.send(MessageType::kManifest, manifest(grant).encode());  // the writer's last word
   EXPECT_EQ(want(2).request, 2U);
 }
 

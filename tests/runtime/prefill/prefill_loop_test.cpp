@@ -4,7 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "runtime/engine/engine_options.hpp"
-#include "runtime/transfer/checksum.hpp"
+#include "runtime/frames/kept_rows.hpp"
+#include "tests/support/source_pipelines.hpp"
 #include "tests/support/tiny_model.hpp"
 
 namespace sluice::runtime {
@@ -13,6 +14,7 @@ namespace {
 struct LoopFixture {
   TinyModel model{tiny_spec()};
   KvShape shape = kv_shape_of(model.spec());
+  std::unique_ptr<PipelineSet> pipelines = source_pipelines(model);
   Mailbox<PrefillEvent> events;
   std::vector<std::byte> staging;
   std::unique_ptr<PrefillLoop> loop;
@@ -24,14 +26,16 @@ struct LoopFixture {
     config.chunk_tokens = 16;
     config.kv_memory_bytes = kv_memory_bytes;
     loop = std::make_unique<PrefillLoop>(
-        model, PrefillLoopOptions{config, shape, "here"},
+        model, PrefillLoopOptions{config, 2, shape, "here"},
         [this](PrefillEvent event) { events.push(std::move(event)); });
     while (!std::get<PrefillEvent::Loaded>(events.pop()->what).ready) {
     }
   }
   PrefillJob job(RequestId id, std::int64_t tokens) {
-    staging.resize(FrameLayout::of(shape, tokens).bytes());
     PrefillJob job;
+    job.pipeline = pipelines->standard();
+    job.plan = plan_frames(*job.pipeline, tokens, 16);
+    staging.resize(job.plan.bytes);
     job.submit.request = id;
     job.submit.tokens_max = 3;
     for (std::int64_t i = 0; i < tokens; ++i) {
@@ -42,33 +46,42 @@ struct LoopFixture {
   }
 };
 
-TEST(PrefillLoop, PiecesCoverEveryRowOnceAndMatchTheirBytes) {
+TEST(PrefillLoop, FramesCoverEveryTokenOfEveryLayerOnceAndAreWhatTheirPiecesSay) {
   LoopFixture fixture;
   constexpr std::int64_t kTokens = 41;
   fixture.loop->submit(fixture.job(4, kTokens));
-  const FrameLayout layout = FrameLayout::of(fixture.shape, kTokens);
-  std::vector<std::int64_t> reached(2, 0);
+  KeptRows kept(fixture.shape.layers, fixture.shape.kv_heads, kTokens);
+  std::uint64_t bytes = 0;
   while (true) {
     PrefillEvent event = *fixture.events.pop();
     EXPECT_EQ(event.request, 4U);
     if (const auto* ready = std::get_if<PrefillEvent::PieceReady>(&event.what)) {
       const Piece& piece = ready->piece;
-      EXPECT_EQ(piece.first_token, reached[static_cast<std::size_t>(piece.layer)]);
-      reached[static_cast<std::size_t>(piece.layer)] = piece.last_token;
-      const Bytes rows(
-          fixture.staging.data() + layout.offset_bytes(piece.layer, piece.first_token),
-          static_cast<std::size_t>(piece.last_token - piece.first_token) * layout.row_bytes);
-      EXPECT_EQ(checksum(rows), piece.checksum);
+      const auto info =
+          kernels::read_frame_info(Bytes(fixture.staging).subspan(piece.offset_bytes, piece.bytes));
+      ASSERT_TRUE(info.has_value()) << info.error().message;
+      EXPECT_EQ(info->checksum, piece.checksum);
+      EXPECT_EQ(info->first_token, piece.first_token);
+      EXPECT_EQ(info->layer_first, piece.layer_first);
+      EXPECT_TRUE(kept.claim({piece.layer_first, piece.layer_count, piece.first_token,
+                              piece.last_token, piece.offset_bytes, piece.bytes})
+                      .has_value());
+      EXPECT_TRUE(kept.keep(*info).has_value());
+      bytes += piece.bytes;
       continue;
     }
     const auto& manifest = std::get<PrefillEvent::Finished>(event.what).manifest;
     EXPECT_EQ(manifest.prompt_tokens, kTokens);
     EXPECT_EQ(manifest.tokens_max, 3);
     EXPECT_EQ(manifest.host, "here");
-    EXPECT_EQ(manifest.timeline.kv_bytes_raw, layout.bytes());
+    EXPECT_EQ(manifest.timeline.pipeline, "raw");
+    EXPECT_EQ(manifest.timeline.kv_bytes_raw, fixture.shape.bytes_per_token() * 41);
+    EXPECT_EQ(manifest.timeline.kv_bytes_wire, bytes);
+    EXPECT_EQ(manifest.timeline.kept_share, 1.0);
     break;
   }
-  EXPECT_EQ(reached, (std::vector<std::int64_t>{kTokens, kTokens}));
+  EXPECT_TRUE(kept.is_complete());
+  EXPECT_TRUE(kept.dropped().empty());
 }
 
 TEST(PrefillLoop, ACancelledJobEndsAsCancelledAndTheNextOneRuns) {

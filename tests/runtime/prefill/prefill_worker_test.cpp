@@ -9,6 +9,7 @@
 
 #include "runtime/engine/engine_options.hpp"
 #include "tests/support/played_peer.hpp"
+#include "tests/support/source_pipelines.hpp"
 #include "tests/support/tiny_model.hpp"
 
 namespace sluice::runtime {
@@ -22,13 +23,12 @@ constexpr std::int64_t kTokens = 40;
 class PrefillWorkerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    arena_ = decode_->allocate(layout_.bytes(), comm::MemoryKind::kHost).value();
+    arena_ = decode_->allocate(plan_.bytes, comm::MemoryKind::kHost).value();
     cluster_.self = kPrefillNode;
     cluster_.router = kRouterNode;
     cluster_.transport = comm::open_transport("loopback", {.self = kPrefillNode}).value();
     // Room for one request: staging memory that is not given back shows at once.
-    cluster_.memory =
-        cluster_.transport->allocate(layout_.bytes(), comm::MemoryKind::kHost).value();
+    cluster_.memory = cluster_.transport->allocate(plan_.bytes, comm::MemoryKind::kHost).value();
     router_.meet(cluster_);
     decode_.meet(cluster_);
     cluster_.arenas[kDecodeNode] =
@@ -39,7 +39,7 @@ class PrefillWorkerTest : public ::testing::Test {
     config_.prefill.chunk_tokens = 16;
     config_.prefill.kv_memory_bytes = 1 << 20;
     thread_ = std::thread([this] {
-      PrefillWorker worker(cluster_, config_, model_);
+      PrefillWorker worker(cluster_, config_, model_, *pipelines_);
       EXPECT_TRUE(worker.run().has_value());
     });
     while (!LoadingMessage::decode(router_.next(MessageType::kLoading))->ready) {
@@ -51,16 +51,17 @@ class PrefillWorkerTest : public ::testing::Test {
     thread_.join();
   }
 
-  void submit(RequestId id, std::int64_t tokens = kTokens) {
+  void submit(RequestId id, std::int64_t tokens = kTokens, const std::string& pipeline = {}) {
     SubmitMessage message;
     message.request = id;
     message.decode_node = kDecodeNode;
     message.tokens_max = 3;
+    message.pipeline = pipeline;
     for (std::int64_t i = 0; i < tokens; ++i) message.prompt.push_back(static_cast<TokenId>(i));
     router_.send(MessageType::kSubmit, message.encode());
   }
   void grant(RequestId id) {
-    decode_.send(MessageType::kGrant, GrantMessage{id, 11, 0, layout_.bytes()}.encode());
+    decode_.send(MessageType::kGrant, GrantMessage{id, 11, 0, plan_.bytes}.encode());
   }
   // Rows announced until the writer's last word, which is given back.
   comm::Completion last_word(std::int64_t& rows) {
@@ -74,7 +75,8 @@ class PrefillWorkerTest : public ::testing::Test {
 
   const TinyModel model_{tiny_spec()};
   const KvShape shape_ = kv_shape_of(model_.spec());
-  const FrameLayout layout_ = FrameLayout::of(shape_, kTokens);
+  const std::unique_ptr<PipelineSet> pipelines_ = source_pipelines(model_);
+  const FramePlan plan_ = plan_frames(*pipelines_->standard(), kTokens, 16);
   ClusterConfig config_;
   Cluster cluster_;
   tests::PlayedPeer router_{kRouterNode};
@@ -85,11 +87,11 @@ class PrefillWorkerTest : public ::testing::Test {
 
 TEST_F(PrefillWorkerTest, AskedThenGrantedItWritesEverythingAndSaysSo) {
   for (const RequestId id : {1, 2}) {
-    std::memset(arena_.data, 0, layout_.bytes());
+    std::memset(arena_.data, 0, plan_.bytes);
     submit(id);
     const auto want = WantMessage::decode(decode_.next(MessageType::kWant));
     EXPECT_EQ(want->request, id);
-    EXPECT_EQ(want->frame_bytes, layout_.bytes());
+    EXPECT_EQ(want->frame_bytes, plan_.bytes);
     grant(id);
     std::int64_t rows = 0;
     const auto word = last_word(rows);
@@ -129,10 +131,34 @@ TEST_F(PrefillWorkerTest, WithoutStagingMemoryNobodyIsAskedForASlot) {
 }
 
 TEST_F(PrefillWorkerTest, WhatCanNeverFitIsRefused) {
-  submit(1, kTokens + 1);
+  submit(1, 2 * kTokens);
   const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
   EXPECT_EQ(failed->code, ErrorCode::kInvalidArgument);
   EXPECT_NE(failed->message.find("prefill.send_memory"), std::string::npos);
+}
+
+TEST_F(PrefillWorkerTest, ARequestMayChooseItsPipelineByName) {
+  submit(1, kTokens, "int4");
+  const auto want = WantMessage::decode(decode_.next(MessageType::kWant));
+  grant(1);
+  std::int64_t rows = 0;
+  const auto word = last_word(rows);
+  ASSERT_EQ(static_cast<MessageType>(word.type), MessageType::kManifest);
+  const auto manifest = ManifestMessage::decode(word.payload);
+  EXPECT_EQ(manifest->timeline.pipeline, "int4");
+  EXPECT_LT(manifest->timeline.kv_bytes_wire, want->frame_bytes);
+  EXPECT_EQ(rows, kTokens * shape_.layers);
+}
+
+TEST_F(PrefillWorkerTest, AnUnknownPipelineIsRefusedByName) {
+  for (const char* name : {"int5", "../raw"}) {
+    submit(1, kTokens, name);
+    const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
+    EXPECT_EQ(failed->code, ErrorCode::kNotFound);
+    EXPECT_NE(failed->message.find(std::string("there is no pipeline \"") + name),
+              std::string::npos)
+        << failed->message;
+  }
 }
 
 TEST_F(PrefillWorkerTest, AGrantOfTheWrongSizeFailsTheRequest) {

@@ -33,6 +33,11 @@ TEST(CheckRequest, EachReasonIsNamed) {
   EXPECT_EQ(reason(request({1, 2}, 9)),
             "the prompt has 2 tokens and the answer may have 9: together more than the context of "
             "10");
+  GenerateRequest asking = request({1, 2}, 1);
+  asking.question_tokens = 3;
+  EXPECT_EQ(reason(asking), "the question has 3 tokens and the prompt 2");
+  asking.question_tokens = -1;
+  EXPECT_NE(reason(asking).find("the question has -1"), std::string::npos);
   EXPECT_NE(reason(request({1}, INT64_MAX)).find("context"), std::string::npos);
 }
 

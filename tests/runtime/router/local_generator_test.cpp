@@ -11,11 +11,12 @@ namespace {
 
 TEST(LocalGenerator, ChunksDoNotChangeTheAnswer) {
   const TinyModel model(tiny_spec());
+  const auto pipelines = source_pipelines(model);
   std::vector<std::vector<TokenId>> answers;
   for (const std::int64_t chunk_tokens : {1, 7, 64, 512}) {
     ClusterConfig config = process_config({Role::kRouter, Role::kPrefill, Role::kDecode});
     config.prefill.chunk_tokens = chunk_tokens;
-    auto generator = create_local_generator(model, config, {}, {});
+    auto generator = create_local_generator(model, config, *pipelines, {}, {});
     ASSERT_TRUE(generator.has_value()) << generator.error().message;
     GenerateRequest request;
     for (TokenId i = 0; i < 90; ++i) request.prompt.push_back(i * 5 % 97);
@@ -30,9 +31,10 @@ TEST(LocalGenerator, ChunksDoNotChangeTheAnswer) {
 
 TEST(LocalGenerator, BlocksComeBack) {
   const TinyModel model(tiny_spec());
+  const auto pipelines = source_pipelines(model);
   ClusterConfig config = process_config({Role::kRouter, Role::kPrefill, Role::kDecode});
   config.decode.kv_memory_bytes = 128 * 200;  // 200 tokens: one request at a time
-  auto generator = create_local_generator(model, config, {}, {});
+  auto generator = create_local_generator(model, config, *pipelines, {}, {});
   ASSERT_TRUE(generator.has_value());
   GenerateRequest request;
   request.prompt.assign(100, 3);

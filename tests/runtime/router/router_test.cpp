@@ -34,7 +34,8 @@ GenerateRequest request_of(std::int64_t prompt_tokens, std::int64_t tokens_max,
 std::vector<TokenId> local_answer(const ModelFile& model, const ClusterConfig& config,
                                   const GenerateRequest& request,
                                   std::span<const TokenId> end_tokens = {}) {
-  auto local = create_local_generator(model, config, end_tokens, {});
+  const auto pipelines = source_pipelines(model, config.pipeline.name);
+  auto local = create_local_generator(model, config, *pipelines, end_tokens, {});
   EXPECT_TRUE(local.has_value());
   auto stream = (*local)->submit(request);
   EXPECT_TRUE(stream.has_value());

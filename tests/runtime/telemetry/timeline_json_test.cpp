@@ -8,6 +8,11 @@ namespace {
 
 TEST(TimelineJson, EveryFieldUnderItsName) {
   RequestTimeline timeline;
+  timeline.pipeline = "int4";
+  timeline.score_us = 12;
+  timeline.encode_exposed_us = 13;
+  timeline.unpack_us = 14;
+  timeline.kept_share = 0.25;
   timeline.prompt_tokens = 1;
   timeline.output_tokens = 11;
   timeline.queue_us = 3;
@@ -22,10 +27,11 @@ TEST(TimelineJson, EveryFieldUnderItsName) {
   timeline.kv_bytes_wire = 10;
   timeline.link_bytes_per_s = 1.5e9;
   EXPECT_EQ(timeline_json(timeline),
-            R"({"prompt_tokens": 1, "output_tokens": 11, "queue_us": 3, "prefill_us": 4, )"
-            R"("encode_us": 5, "wire_us": 6, "decode_us": 7, "handover_us": 8, )"
+            R"({"pipeline": "int4", "prompt_tokens": 1, "output_tokens": 11, "queue_us": 3, )"
+            R"("prefill_us": 4, "score_us": 12, "encode_us": 5, "encode_exposed_us": 13, )"
+            R"("wire_us": 6, "decode_us": 7, "unpack_us": 14, "handover_us": 8, )"
             R"("first_token_us": 1000000, "total_us": 2000000, "kv_bytes_raw": 9, )"
-            R"("kv_bytes_wire": 10, "link_bytes_per_s": 1500000000, )"
+            R"("kv_bytes_wire": 10, "kept_share": 0.250000, "link_bytes_per_s": 1500000000, )"
             R"("decode_tokens_per_s": 10.000})");
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <sstream>
+#include <utility>
 
 namespace sluice::runtime {
 namespace {
@@ -16,7 +17,7 @@ RequestTimeline example() {
           .output_tokens = 25,
           .queue_us = 1500,
           .prefill_us = 900'000,
-          .encode_us = 20'000,
+          .encode_exposed_us = 20'000,
           .wire_us = 4'000,
           .decode_us = 70'000,
           .first_token_us = 1'000'000,
@@ -53,8 +54,30 @@ TEST(TimelineTable, HasEveryFigure) {
   EXPECT_THAT(table, HasSubstr("total                  │    1,480.00 ms"));
 }
 
+RequestTimeline selected() {
+  RequestTimeline timeline = example();
+  timeline.pipeline = "q2c+int4";
+  timeline.score_us = 30'000;
+  timeline.encode_us = 45'000;
+  timeline.unpack_us = 12'000;
+  timeline.kept_share = 0.254;
+  return timeline;
+}
+
+TEST(TimelineTable, SaysWhatThePipelineDid) {
+  const std::string table = format_timeline(selected());
+  EXPECT_THAT(table, HasSubstr("pipeline               │       q2c+int4"));
+  EXPECT_THAT(table, HasSubstr("KV kept                │         25.4 %"));
+  EXPECT_THAT(table, HasSubstr("scoring, in prefill    │       30.00 ms"));
+  EXPECT_THAT(table, HasSubstr("encoding, all          │       45.00 ms"));
+  EXPECT_THAT(table, HasSubstr("decoding, all          │       12.00 ms"));
+}
+
 TEST(TimelineTable, AllLinesAreEquallyWide) {
-  for (const RequestTimeline& timeline : {example(), RequestTimeline{}}) {
+  RequestTimeline long_name = selected();
+  long_name.pipeline = std::string(64, 'a');
+  for (const auto& [timeline, expected] :
+       {std::pair{example(), 20}, {RequestTimeline{}, 20}, {selected(), 25}, {long_name, 25}}) {
     std::istringstream lines(format_timeline(timeline));
     std::string line;
     int count = 0;
@@ -62,7 +85,7 @@ TEST(TimelineTable, AllLinesAreEquallyWide) {
       EXPECT_EQ(columns(line), 76U) << line;
       ++count;
     }
-    EXPECT_EQ(count, 20);
+    EXPECT_EQ(count, expected);
   }
 }
 

@@ -78,6 +78,12 @@ TEST(Cluster, AnotherModelOrConfigurationIsRefused) {
   expect_refused(
       join_all({small_config(), small_config(), small_config()}, {{1, ""}, {1, ""}, {2, ""}}),
       "rank 2 (decode) has another model than rank 0");
+  expect_refused(join_all({small_config(), small_config(), small_config()},
+                          {{1, "", 5, 6}, {1, "", 4, 6}, {1, "", 5, 6}}),
+                 "rank 1 (prefill) has another pipeline than rank 0");
+  expect_refused(join_all({small_config(), small_config(), small_config()},
+                          {{1, "", 5, 6}, {1, "", 5, 6}, {1, "", 5, 0}}),
+                 "rank 2 (decode) has another profile than rank 0");
   ClusterConfig other = small_config();
   other.model.context_tokens += 1;
   expect_refused(join_all({small_config(), other, small_config()}, {{}, {}, {}}),

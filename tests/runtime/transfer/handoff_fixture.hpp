@@ -4,15 +4,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "comm/registry.hpp"
-#include "kernels/elementwise/kv_rows.hpp"
+#include "runtime/frames/frame_decode.hpp"
+#include "runtime/frames/frame_encoder.hpp"
 #include "runtime/transfer/checksum.hpp"
-#include "runtime/frames/kv_pages.hpp"
 #include "runtime/transfer/receive_session.hpp"
 #include "runtime/transfer/send_session.hpp"
 
@@ -24,7 +27,15 @@ inline constexpr std::int64_t kTokens = 75;  // not a multiple of a block
 
 struct Handoff {
   KvShape shape{3, 2, 8, DType::kBF16};
-  FrameLayout layout = FrameLayout::of(shape, kTokens);
+  kernels::CacheShape cache_shape{.layers = 3, .kv_heads = 2, .head_dim = 8, .rope = {}};
+  std::shared_ptr<const kernels::Pipeline> pipeline =
+      kernels::Pipeline::create({.name = "raw", .summary = "", .stages = {}}, cache_shape, nullptr)
+          .value();
+  kernels::FrameDecoder decoder{cache_shape, nullptr};
+  FramePlan plan = plan_frames(*pipeline, kTokens, 32);
+  std::unique_ptr<KvPool> source_pool;
+  std::vector<KvBlockId> source_blocks;
+  std::vector<Piece> pieces;  // of all frames, in the order of (layer_first, first_token)
   std::unique_ptr<comm::Transport> source;
   std::unique_ptr<comm::Transport> target;
   comm::Region staging;
@@ -41,36 +52,71 @@ struct Handoff {
     target = open(kTarget);
     EXPECT_TRUE(source->connect(kTarget, target->address()).has_value());
     EXPECT_TRUE(target->connect(kSource, source->address()).has_value());
-    grant.bytes = layout.bytes();
-    staging = source->allocate(layout.bytes(), comm::MemoryKind::kHost).value();
-    arena = target->allocate(layout.bytes() + 4096, comm::MemoryKind::kHost).value();
+    grant.bytes = plan.bytes;
+    staging = source->allocate(plan.bytes, comm::MemoryKind::kHost).value();
+    arena = target->allocate(plan.bytes + 4096, comm::MemoryKind::kHost).value();
     remote_arena = source->import_region(kTarget, target->export_region(arena).value()).value();
     pool = KvPool::create(shape, kv_blocks_for(kTokens) + 1).value();
+    make_frames();
+    sender = std::make_unique<SendSession>(7, kTarget, Bytes(staging.data, plan.bytes));
+    receiver = std::make_unique<ReceiveSession>(grant, kSource, shape, kTokens,
+                                                Bytes(arena.data + grant.offset_bytes, plan.bytes),
+                                                pool->acquire(kv_blocks_for(kTokens)).value());
+  }
+
+  // A cache of random finite numbers, and its frames in the staging memory.
+  void make_frames() {
+    source_pool = KvPool::create(shape, kv_blocks_for(kTokens)).value();
+    source_blocks = source_pool->acquire(kv_blocks_for(kTokens)).value();
     std::mt19937 random(3);
-    for (std::size_t i = 0; i < layout.bytes(); ++i) {
-      staging.data[i] = static_cast<std::byte>(random());
+    for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
+      for (const KvBlockId block : source_blocks) {
+        auto* values = reinterpret_cast<std::uint16_t*>(source_pool->block(layer, block));
+        for (std::size_t i = 0; i < source_pool->block_bytes() / 2; ++i) {
+          values[i] = bf16_from_f32(static_cast<float>(random() % 1000) / 100.0F - 5.0F);
+        }
+      }
     }
-    sender = std::make_unique<SendSession>(7, kTarget, layout, Bytes(staging.data, layout.bytes()));
-    receiver = std::make_unique<ReceiveSession>(
-        grant, kSource, layout, Bytes(arena.data + grant.offset_bytes, layout.bytes()),
-        pool->acquire(kv_blocks_for(kTokens)).value());
+    CodecPool threads(2);
+    std::mutex mutex;
+    EncodeRequest request;
+    request.pipeline = pipeline;
+    request.plan = plan;
+    request.kv_pool = source_pool.get();
+    request.blocks = source_blocks;
+    request.tokens = kTokens;
+    request.memory = MutableBytes(staging.data, plan.bytes);
+    FrameEncoder encoder(threads, std::move(request), [&](const MadeFrame& made) {
+      const std::lock_guard lock(mutex);
+      const PlannedFrame& place = made.place;
+      pieces.push_back({static_cast<std::int32_t>(place.layer_first),
+                        static_cast<std::int32_t>(place.layer_count), place.first_token,
+                        place.last_token, place.offset, made.bytes, made.checksum});
+    });
+    for (std::int64_t layer = 0; layer < shape.layers; ++layer) encoder.layer_ready(layer, kTokens);
+    EXPECT_TRUE(encoder.finish().has_value());
+    std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
+      return std::pair(a.layer_first, a.first_token) < std::pair(b.layer_first, b.first_token);
+    });
+  }
+
+  // Takes a message's frames as a decode worker does, on this thread.
+  Status receive(const PiecesMessage& message) {
+    kernels::Scratch scratch;
+    for (const MadeFrame& made : SLUICE_TRY(receiver->take(message))) {
+      const auto info = SLUICE_TRY(decode_frame(decoder, receiver->bytes_of(made), made, *pool,
+                                                receiver->blocks(), scratch));
+      SLUICE_TRY(receiver->take(made, info));
+    }
+    return {};
   }
 
   static std::unique_ptr<comm::Transport> open(comm::NodeId node) {
     return comm::open_transport("loopback", {.self = node}).value();
   }
 
-  Piece piece(std::int32_t layer, std::int64_t first, std::int64_t last) const {
-    const Bytes rows(staging.data + layout.offset_bytes(layer, first),
-                     static_cast<std::size_t>(last - first) * layout.row_bytes);
-    return {layer, 0, first, last, checksum(rows)};
-  }
   void add_all_pieces() {
-    for (std::int64_t first = 0; first < kTokens; first += 32) {
-      for (std::int32_t layer = 0; layer < shape.layers; ++layer) {
-        sender->add_piece(piece(layer, first, std::min(first + 32, kTokens)));
-      }
-    }
+    for (const Piece& piece : pieces) sender->add_piece(piece);
   }
   ManifestMessage manifest() const {
     ManifestMessage manifest;

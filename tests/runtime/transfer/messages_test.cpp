@@ -22,11 +22,11 @@ void expect_exact(const Message& message) {
 }
 
 TEST(Messages, ComeBackAsTheyWereSent) {
-  expect_exact(Hello{1, 2, 3, Role::kDecode, "boot", "why", {std::byte{7}}, {std::byte{8}}});
-  expect_exact(SubmitMessage{1, 2, 3, true, {0.5, 0.9, 40, 7}, {1, 2, 3}});
+  expect_exact(Hello{1, 2, 3, 4, 5, Role::kDecode, "boot", "why", {std::byte{7}}, {std::byte{8}}});
+  expect_exact(SubmitMessage{1, 2, 3, true, {0.5, 0.9, 40, 7}, "int4", 2, {1, 2, 3}});
   expect_exact(WantMessage{1, 2, 3, 4});
   expect_exact(GrantMessage{1, 2, 3, 4});
-  expect_exact(PiecesMessage{1, 2, {{3, 0, 4, 5, 6}, {7, 0, 8, 9, 10}}});
+  expect_exact(PiecesMessage{1, 2, {{3, 1, 4, 5, 6, 7, 8}, {7, 2, 8, 9, 10, 11, 12}}});
   expect_exact(TokenMessage{1, 2, 3, FinishReason::kLength, {}});
   expect_exact(FailedMessage{1, ErrorCode::kCorrupt, "why"});
   expect_exact(CancelMessage{1});
@@ -34,20 +34,25 @@ TEST(Messages, ComeBackAsTheyWereSent) {
   expect_exact(GoodbyeMessage{1, 2});
   ManifestMessage manifest;
   manifest.request = 9;
-  manifest.layer_checksums = {1, 2, 3};
+  manifest.frames = 3;
+  manifest.checksum = 4;
+  manifest.timeline.pipeline = "q2c+int4";
+  manifest.timeline.kept_share = 0.5;
   manifest.timeline.wire_us = 5;
   manifest.host = "boot";
   expect_exact(manifest);
 }
 
 TEST(Messages, KeepTheirFields) {
-  const auto submit =
-      SubmitMessage::decode(SubmitMessage{11, 2, 30, true, {0.5, 0.9, 40, 7}, {1, 2}}.encode());
+  const auto submit = SubmitMessage::decode(
+      SubmitMessage{11, 2, 30, true, {0.5, 0.9, 40, 7}, "int4", 1, {1, 2}}.encode());
   ASSERT_TRUE(submit.has_value());
   EXPECT_EQ(submit->request, 11U);
   EXPECT_EQ(submit->decode_node, 2U);
   EXPECT_TRUE(submit->ignore_end);
   EXPECT_EQ(submit->sampling.top_k, 40);
+  EXPECT_EQ(submit->pipeline, "int4");
+  EXPECT_EQ(submit->question_tokens, 1);
   EXPECT_EQ(submit->prompt, (std::vector<TokenId>{1, 2}));
 }
 
@@ -61,7 +66,7 @@ TEST(Messages, ImpossibleValuesAreRefused) {
 }
 
 TEST(Messages, ALyingCountAllocatesNothing) {
-  auto pieces = PiecesMessage{1, 2, {{3, 0, 4, 5, 6}}}.encode();
+  auto pieces = PiecesMessage{1, 2, {{3, 1, 4, 5, 6, 7, 8}}}.encode();
   for (std::size_t i = 16; i < 20; ++i) pieces[i] = std::byte{0xff};  // the count
   const auto decoded = PiecesMessage::decode(pieces);
   ASSERT_FALSE(decoded.has_value());

@@ -30,20 +30,24 @@ TEST(SendSession, EveryByteLandsBeforeTheManifestAndThatComesLast) {
   const auto messages = handoff.run();
   ASSERT_FALSE(messages.empty());
   EXPECT_EQ(type_of(messages.back()), MessageType::kManifest);
-  EXPECT_EQ(std::memcmp(handoff.arena.data + handoff.grant.offset_bytes, handoff.staging.data,
-                        handoff.layout.bytes()),
-            0);
+  std::uint64_t bytes = 0;
+  for (const Piece& piece : handoff.pieces) {
+    EXPECT_EQ(std::memcmp(handoff.arena.data + handoff.grant.offset_bytes + piece.offset_bytes,
+                          handoff.staging.data + piece.offset_bytes, piece.bytes),
+              0);
+    bytes += piece.bytes;
+  }
   const auto manifest = ManifestMessage::decode(messages.back().payload);
   ASSERT_TRUE(manifest.has_value());
   EXPECT_EQ(manifest->epoch, handoff.grant.epoch);
-  EXPECT_EQ(manifest->timeline.kv_bytes_wire, handoff.layout.bytes());
-  EXPECT_EQ(manifest->layer_checksums.size(), 3U);
+  EXPECT_EQ(manifest->timeline.kv_bytes_wire, bytes);
+  EXPECT_EQ(manifest->frames, 9U);  // three layers, three parts of the prompt
 }
 
 TEST(SendSession, PiecesLeaveWhileOthersAreStillToCome) {
   Handoff handoff;
   ASSERT_TRUE(handoff.sender->grant(handoff.grant, handoff.remote_arena).has_value());
-  handoff.sender->add_piece(handoff.piece(0, 0, 32));
+  handoff.sender->add_piece(handoff.pieces[0]);
   std::vector<comm::Completion> messages;
   for (int i = 0; i < 10 && messages.empty(); ++i) messages = handoff.turn();
   ASSERT_EQ(messages.size(), 1U);

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/frames/frame_decode.hpp"
+
+#include <string>
+#include <vector>
+
+#include "kernels/core/check.hpp"
+#include "runtime/frames/kv_pages.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+bool is_what_was_said(const kernels::FrameInfo& info, const MadeFrame& made) {
+  const PlannedFrame& place = made.place;
+  return info.layer_first == place.layer_first && info.layer_count == place.layer_count &&
+         info.first_token == place.first_token && info.last_token == place.last_token &&
+         info.frame_bytes == made.bytes && info.checksum == made.checksum;
+}
+
+Error of_layer(const MadeFrame& made, const Error& error) {
+  return make_error(error.code, "the KV of layer " + std::to_string(made.place.layer_first) +
+                                    " cannot be used: " + error.message);
+}
+
+}  // namespace
+
+Result<kernels::FrameInfo> decode_frame(const kernels::FrameDecoder& decoder, Bytes frame,
+                                        const MadeFrame& made, KvPool& pool,
+                                        std::span<const KvBlockId> blocks,
+                                        kernels::Scratch& scratch) {
+  const PlannedFrame& place = made.place;
+  SLUICE_CHECK(place.last_token <= static_cast<std::int64_t>(blocks.size()) * kKvBlockTokens,
+               "the blocks do not reach the frame's last token");
+  auto info = kernels::read_frame_info(frame);
+  if (!info) return of_layer(made, info.error());
+  if (!is_what_was_said(*info, made)) {
+    return of_layer(made, make_error(ErrorCode::kCorrupt, "the frame is not the one announced"));
+  }
+  std::vector<PagesOfLayer> layers;
+  std::vector<kernels::KvPages> pages;
+  layers.reserve(static_cast<std::size_t>(place.layer_count));
+  for (std::int64_t i = 0; i < place.layer_count; ++i) {
+    layers.emplace_back(pool, blocks, place.layer_first + i);
+    pages.push_back(layers.back().view());
+  }
+  auto decoded =
+      decoder.decode(frame, {.pages = pages, .row_first = place.first_token}, scratch, nullptr);
+  if (!decoded) return of_layer(made, decoded.error());
+  return decoded;
+}
+
+}  // namespace sluice::runtime
