@@ -61,7 +61,7 @@ Status observe_cache(const PipelineParts& parts, const CalibrationCache& cache, 
   return {};
 }
 
-// What is new of `learnt`.
+// What is new of `learnt`; what was there stays.
 void add_tensors(const Profile& learnt, Profile& profile) {
   for (const std::string& name : learnt.names()) {
     if (profile.find(name)) continue;
@@ -92,7 +92,7 @@ Status calibrate(const PipelineSpec& spec, const CacheShape& shape,
     for (const CalibrationCache& cache : caches) {
       SLUICE_TRY(observe_cache(*parts, cache, *entry.stage, *learner, scratch.buffers()));
     }
-    Profile learnt;
+    Profile learnt = profile;  // it may hold what the stage learns from
     SLUICE_TRY(learner->finish(learnt));
     add_tensors(learnt, profile);
     parts->set_profile(std::make_shared<const Profile>(profile));

@@ -131,7 +131,7 @@ class PayloadDecoder {
     coded.correction = SLUICE_TRY(take(correction));
     const Plane plane{.shape = &shape_,
                       .profile = profile_,
-                      .tables = parts_.header.pipeline,
+                      .tables = calibrated_name(parts_.header.pipeline),
                       .half = half,
                       .layer_first = parts_.header.layer_first,
                       .layer_count = parts_.header.layer_count,

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/core/bytes.hpp"
@@ -30,6 +31,12 @@ struct PipelineSpec {
   std::string summary;
   std::vector<StageSpec> stages;
 };
+
+// What a pipeline's calibrated tensors are kept under: its name up to an '@'. "best@20x" is a level
+// of "best" and shares what that learnt.
+inline std::string_view calibrated_name(std::string_view pipeline) {
+  return pipeline.substr(0, pipeline.find('@'));
+}
 
 // What to encode: positions [first_token, last_token) of `pages.size()` layers from layer_first on.
 struct EncodeTask {

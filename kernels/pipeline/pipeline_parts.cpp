@@ -54,24 +54,30 @@ void PipelineParts::set_profile(std::shared_ptr<const Profile> given) {
   profile_hash = is_coded ? profile->hash() : 0;
 }
 
-// Stages read their tables when a plane begins: an empty plane of every group tells what is
-// missing.
+// Stages read the profile when a layer or a plane begins: an empty cache tells what is missing.
 Status PipelineParts::check_profile() const {
-  if (!stages.uses_profile()) return {};
+  const KvPages pages{.blocks = {},
+                      .block_tokens = 1,
+                      .kv_heads = shape.kv_heads,
+                      .head_dim = shape.head_dim,
+                      .element_bytes = 2};
+  LayerScores none;
+  none.kv_heads = shape.kv_heads;
+  const std::vector<LayerScores> scores(static_cast<std::size_t>(shape.layers), none);
+  const LayerPlan plan = SLUICE_TRY(selection().plan_layers(0, scores, 0));
   Segment nothing;
   nothing.head_count = shape.kv_heads;
   Scratch scratch;
   for (std::int64_t layer = 0; layer < shape.layers; layer += layers_per_frame) {
-    const std::int64_t count = std::min(layers_per_frame, shape.layers - layer);
-    const KvPages pages{.blocks = {},
-                        .block_tokens = 1,
-                        .kv_heads = shape.kv_heads,
-                        .head_dim = shape.head_dim,
-                        .element_bytes = 2};
-    const std::vector<KvPages> group(static_cast<std::size_t>(count), pages);
+    const auto count = static_cast<std::size_t>(std::min(layers_per_frame, shape.layers - layer));
+    const std::vector<KvPages> group(count, pages);
     EncodeTask task;
     task.layer_first = layer;
     task.pages = group;
+    task.plan = &plan;
+    task.scores = std::span(scores).first(selection().needs_all_layers() ? scores.size() : count);
+    SLUICE_TRY(selection().select(task));
+    if (!stages.uses_profile()) continue;
     for (const KvHalf half : kKvHalves) {
       std::byte room[4096];
       FrameWriter out(room);
@@ -128,7 +134,7 @@ FrameHeader PipelineParts::header(const EncodeTask& task, const TokenLevels& lev
 Plane PipelineParts::plane(const EncodeTask& task, const Segment& segment, KvHalf half) const {
   return {.shape = &coded_shape,
           .profile = coded_profile,
-          .tables = name,
+          .tables = calibrated_name(name),
           .half = half,
           .layer_first = task.layer_first,
           .layer_count = static_cast<std::int64_t>(task.pages.size()),

@@ -86,6 +86,8 @@ class PlaneEncoder {
     ConstMatrix whole = SLUICE_TRY(load_whole());
     SLUICE_TRY(begin(whole, true, &stage));
     if (&stage != stages_.entropy) return learner.observe(plane_, whole);
+    // Such symbols' frequencies come with their quantizer.
+    if (!quantizer_->symbols().family.empty()) return {};
     const std::size_t width = quantizer_->symbols().bits.size();
     const std::size_t count = area(symbol_rows(), 1) * width;
     const std::uint8_t* symbols = buffers_.symbols.need(count);

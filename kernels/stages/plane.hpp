@@ -38,7 +38,7 @@ inline constexpr std::uint8_t kLevelExact = 255;  // BF16 as it is: no transform
 struct Plane {
   const CacheShape* shape = nullptr;
   const Profile* profile = nullptr;  // may be null
-  std::string_view tables;           // the pipeline's name, under which it was calibrated
+  std::string_view tables;           // the name under which the pipeline was calibrated
   KvHalf half = KvHalf::kKey;
   std::int64_t layer_first = 0;
   std::int64_t layer_count = 1;

@@ -24,7 +24,7 @@ namespace sluice::runtime {
 Result<kernels::PipelineSpec> parse_pipeline(const std::string& yaml, const std::string& file_name);
 Result<kernels::PipelineSpec> load_pipeline(const std::filesystem::path& path);
 
-// NAME.yaml in `folder`. A name has letters, digits and "._+-" only, so it leads nowhere else:
+// NAME.yaml in `folder`. A name has letters, digits and "._+-@" only, so it leads nowhere else:
 // whoever sends a request may choose it. kNotFound names the nearest preset.
 Result<kernels::PipelineSpec> find_preset(std::string_view name,
                                           const std::filesystem::path& folder);

@@ -45,28 +45,22 @@ Result<Candidate> sent_candidate(const SymbolCoder& coder, const SymbolGroups& g
   return sent;
 }
 
-// None: packed bits are smaller.
-Result<std::optional<Candidate>> choose(const SymbolCoder& coder, TableSource source,
-                                        const Plane& plane, const SymbolGroups& groups,
-                                        const SymbolCounts& counts, std::size_t packed) {
+// The smaller of the tables there are.
+Result<Candidate> choose(const SymbolCoder& coder, TableSource source, const Plane& plane,
+                         const SymbolShape& shape, const SymbolGroups& groups,
+                         const SymbolCounts& counts) {
   std::optional<Candidate> best;
-  if (source != TableSource::kAdaptive) {
-    auto model = static_model(coder.name(), plane, groups, coder.precision());
-    if (model) {
+  if (source == TableSource::kAuto) {
+    if (auto model = static_model(coder.name(), plane, shape, groups, coder.precision())) {
       best.emplace();
       best->mode = PlaneMode::kStatic;
       best->model = std::move(model).value();
       best->bits_q8 = best->model.cost_q8(groups, counts);
-    } else if (source == TableSource::kStatic) {
-      return std::move(model).error();
     }
   }
-  if (source != TableSource::kStatic) {
-    Candidate sent = SLUICE_TRY(sent_candidate(coder, groups, counts));
-    if (!best || sent.bits_q8 < best->bits_q8) best = std::move(sent);
-  }
-  if (best->bits_q8 / 256 >= packed * 8) best.reset();
-  return best;
+  Candidate sent = SLUICE_TRY(sent_candidate(coder, groups, counts));
+  if (!best || sent.bits_q8 < best->bits_q8) best = std::move(sent);
+  return std::move(*best);
 }
 
 }  // namespace
@@ -76,14 +70,20 @@ Status encode_plane(const SymbolCoder& coder, TableSource source, const Plane& p
                     ByteWriter& out) {
   const SymbolGroups groups = SLUICE_TRY(SymbolGroups::of(shape));
   if (rows == 0 || groups.columns.empty()) return {};
-  const SymbolCounts counts = count_symbols(groups, rows, symbols);
   const std::size_t packed_size = packed_bytes(shape, rows);
-  const auto chosen = SLUICE_TRY(choose(coder, source, plane, groups, counts, packed_size));
-  if (chosen) {
-    const auto coded = coder.encode(groups, chosen->model, rows, symbols);
-    if (chosen->header.size() + coded.size() < packed_size) {
-      out.put(chosen->mode);
-      append(chosen->header, out);
+  Candidate chosen{.mode = PlaneMode::kStatic, .model = {}, .header = {}, .bits_q8 = 0};
+  if (source == TableSource::kStatic) {
+    // There is nothing to choose, and so nothing to count.
+    chosen.model = SLUICE_TRY(static_model(coder.name(), plane, shape, groups, coder.precision()));
+  } else {
+    const SymbolCounts counts = count_symbols(groups, rows, symbols);
+    chosen = SLUICE_TRY(choose(coder, source, plane, shape, groups, counts));
+  }
+  if (chosen.bits_q8 / 256 < packed_size * 8) {
+    const auto coded = coder.encode(groups, chosen.model, rows, symbols);
+    if (chosen.header.size() + coded.size() < packed_size) {
+      out.put(chosen.mode);
+      append(chosen.header, out);
       append(coded, out);
       return {};
     }
@@ -114,7 +114,7 @@ Status decode_plane(const SymbolCoder& coder, const Plane& plane, const SymbolSh
   }
   const SymbolModel model =
       mode == PlaneMode::kStatic
-          ? SLUICE_TRY(static_model(coder.name(), plane, groups, coder.precision()))
+          ? SLUICE_TRY(static_model(coder.name(), plane, shape, groups, coder.precision()))
           : SLUICE_TRY(read_tables(groups, coder.precision(), reader));
   if (groups.columns.size() != groups.all_columns) {
     std::memset(symbols, 0, static_cast<std::size_t>(rows) * groups.all_columns);

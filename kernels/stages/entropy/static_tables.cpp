@@ -88,22 +88,32 @@ std::string static_tables_name(std::string_view stage, const Plane& plane) {
 }
 
 Result<SymbolModel> static_model(std::string_view stage, const Plane& plane,
-                                 const SymbolGroups& groups, int precision) {
-  const std::string name = static_tables_name(stage, plane);
+                                 const SymbolShape& shape, const SymbolGroups& groups,
+                                 int precision) {
+  const bool is_family = !shape.family.empty();
+  const std::string name = is_family ? shape.family : static_tables_name(stage, plane);
   if (plane.profile == nullptr) {
     return make_error(ErrorCode::kNotFound, "no profile, and so no '" + name + "'");
   }
   const TensorView tensor = SLUICE_TRY(plane.profile->require(name, DType::kI32, -1));
   const auto kept_symbols = static_cast<std::size_t>(tensor.rank == 2 ? tensor.shape[1] : 0);
-  if (tensor.rank != 2 || tensor.shape[0] != static_cast<std::int64_t>(groups.all_columns) ||
-      kept_symbols < 2 || kept_symbols > kSymbolsMax || !std::has_single_bit(kept_symbols)) {
+  const bool has_rows =
+      tensor.rank == 2 &&
+      (is_family || tensor.shape[0] == static_cast<std::int64_t>(groups.all_columns));
+  if (!has_rows || kept_symbols < 2 || kept_symbols > kSymbolsMax ||
+      !std::has_single_bit(kept_symbols)) {
     return make_error(ErrorCode::kCorrupt, "the profile's '" + name + "' has another shape");
   }
   std::vector<std::array<std::uint64_t, kSymbolsMax>> weights(groups.group_bits.size());
   for (auto& group : weights) group.fill(0);
   for (std::size_t i = 0; i < groups.columns.size(); ++i) {
     const std::size_t group = groups.group_of[i];
-    const std::int32_t* kept = tensor.as<std::int32_t>() + groups.columns[i] * kept_symbols;
+    const std::size_t column = groups.columns[i];
+    const std::size_t row = is_family ? shape.context[column] : column;
+    if (row >= static_cast<std::size_t>(tensor.shape[0])) {
+      return make_error(ErrorCode::kCorrupt, "the profile's '" + name + "' lacks a context");
+    }
+    const std::int32_t* kept = tensor.as<std::int32_t>() + row * kept_symbols;
     const std::size_t shared = std::min(kept_symbols, std::size_t{1} << groups.group_bits[group]);
     for (std::size_t s = 0; s < shared; ++s) {
       weights[group][s] += static_cast<std::uint64_t>(std::clamp(kept[s], 0, kKeptMost));

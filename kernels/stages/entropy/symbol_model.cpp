@@ -53,7 +53,8 @@ void normalize_frequencies(std::span<const std::uint64_t> weights, int precision
   std::int64_t missing = static_cast<std::int64_t>(scale);
   for (std::size_t s = 0; s < weights.size() && sum != 0; ++s) {
     if (weights[s] == 0) continue;
-    const std::uint64_t rounded = (weights[s] * scale + sum / 2) / sum;
+    // The profile's tables mostly have the sum already: no division.
+    const std::uint64_t rounded = sum == scale ? weights[s] : (weights[s] * scale + sum / 2) / sum;
     exact[s] = static_cast<std::uint32_t>(std::max<std::uint64_t>(rounded, 1));
     missing -= exact[s];
   }

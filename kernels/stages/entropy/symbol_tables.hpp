@@ -22,8 +22,10 @@ std::string static_tables_name(std::string_view stage, const Plane& plane);
 
 // A table for each group, the sum of its columns' frequencies; every symbol has one. kNotFound:
 // the profile has none for this plane; kCorrupt: of another shape.
+// With shape.family: the tensor of that name, its row `context` for a group.
 Result<SymbolModel> static_model(std::string_view stage, const Plane& plane,
-                                 const SymbolGroups& groups, int precision);
+                                 const SymbolShape& shape, const SymbolGroups& groups,
+                                 int precision);
 
 // Counts symbols by column and keeps them under static_tables_name. `stage` must outlive it.
 std::unique_ptr<Calibration> calibrate_tables(std::string_view stage);

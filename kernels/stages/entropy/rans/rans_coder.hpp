@@ -23,7 +23,9 @@ struct RansProblem {
   std::int64_t rows;  // > 0
 
   RansLayout layout() const {
-    return {.rows = rows, .columns = static_cast<std::int64_t>(groups.columns.size())};
+    RansLayout layout{.rows = rows, .columns = static_cast<std::int64_t>(groups.columns.size())};
+    for (const std::uint32_t group : groups.group_of) layout.row_bits += groups.group_bits[group];
+    return layout;
   }
 };
 

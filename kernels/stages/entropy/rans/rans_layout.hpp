@@ -15,18 +15,20 @@ inline constexpr std::int64_t kRansLanes = 32;
 inline constexpr int kRansPrecision = 14;
 inline constexpr std::uint32_t kRansSlots = 1U << kRansPrecision;
 inline constexpr std::uint32_t kRansStateMin = 1U << 16;
-// A block's 132 bytes of its own are 0.4 % of 64 Ki symbols of 4 bits; a layer has tens of blocks.
-inline constexpr std::int64_t kRansBlockSymbols = 65536;
+// As packed bits: 64 Ki symbols of 4 bits. A block's own 132 bytes, of which the states fill half,
+// are 0.2 % of that, and a layer has tens of blocks.
+inline constexpr std::int64_t kRansBlockBits = std::int64_t{1} << 18;
 
 // Rows go in teams of 32, one row per lane; a block is whole teams.
 struct RansLayout {
   std::int64_t rows = 0;
-  std::int64_t columns = 0;  // active ones
+  std::int64_t columns = 0;   // active ones
+  std::int64_t row_bits = 0;  // the sum of their bits
 
   SLUICE_HOST_DEVICE std::int64_t lanes() const { return rows < kRansLanes ? rows : kRansLanes; }
   SLUICE_HOST_DEVICE std::int64_t teams() const { return (rows + kRansLanes - 1) / kRansLanes; }
   SLUICE_HOST_DEVICE std::int64_t blocks() const {
-    const std::int64_t wanted = (rows * columns + kRansBlockSymbols - 1) / kRansBlockSymbols;
+    const std::int64_t wanted = (rows * row_bits + kRansBlockBits - 1) / kRansBlockBits;
     return wanted < teams() ? wanted : teams();
   }
   // Block b has the teams [first_team(b), first_team(b + 1)).

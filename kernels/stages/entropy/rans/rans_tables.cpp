@@ -9,6 +9,16 @@
 namespace sluice::kernels {
 namespace {
 
+// By frequency: floor(2^32 / frequency), at most 2^32 - 1. Dividing anew for each table would take
+// longer than coding a short plane.
+std::vector<std::uint32_t> reciprocals() {
+  std::vector<std::uint32_t> all = {0, std::numeric_limits<std::uint32_t>::max()};
+  for (std::uint64_t divisor = 2; divisor < kRansSlots; ++divisor) {
+    all.push_back(static_cast<std::uint32_t>((std::uint64_t{1} << 32) / divisor));
+  }
+  return all;
+}
+
 // One table of a model; symbols that it lacks start after the last slot.
 struct Entries {
   explicit Entries(const SymbolModel& model, const SymbolModel::Table& table)
@@ -22,10 +32,8 @@ struct Entries {
     return static_cast<std::int16_t>(static_cast<std::int32_t>(start_of(s)) - 1);
   }
   std::uint32_t reciprocal_of(std::size_t s) const {
-    const std::uint32_t divisor = frequency_of(s);
-    if (divisor == 0) return 0;
-    if (divisor == 1) return std::numeric_limits<std::uint32_t>::max();
-    return static_cast<std::uint32_t>((std::uint64_t{1} << 32) / divisor);
+    static const std::vector<std::uint32_t> kReciprocals = reciprocals();
+    return kReciprocals[frequency_of(s)];
   }
 
   const std::uint16_t* frequency;

@@ -12,6 +12,8 @@
 namespace sluice::kernels {
 namespace {
 
+// The first tokens are like no others.
+constexpr std::int32_t kSinkTokens = 4;
 constexpr float kStepMin = 1e-20F;
 constexpr float kStepMax = 1e20F;
 constexpr float kNumberMax = 0x1p30F;     // larger ones are cut
@@ -155,6 +157,7 @@ class WaterCalibration final : public Calibration {
     const TensorView variances = SLUICE_TRY(variances_of(plane, rows.columns));
     tables_ = plane.tables;
     for (std::int64_t row = 0; row < rows.rows; ++row) {
+      if (plane.positions[static_cast<std::size_t>(row)] < kSinkTokens) continue;
       for (std::int64_t column = 0; column < rows.columns; ++column) {
         const float variance = variances.as<float>()[column];
         if (variance > 0.0F) spread_.add(rows.row(row)[column] / std::sqrt(variance));

@@ -34,7 +34,7 @@ TEST(StaticTables, GroupsAddTheirColumns) {
   const TestPlace place(&profile);
   put_table(profile, place.plane, {3, 2}, {4096, 12288, 12288, 4096, 1, 16383});
   const auto groups = SymbolGroups::of({.bits = {1, 1, 2}, .context = {0, 0, 1}}).value();
-  const SymbolModel model = static_model("rans", place.plane, groups, kPrecision).value();
+  const SymbolModel model = static_model("rans", place.plane, {}, groups, kPrecision).value();
   // The second has 2 bits, of which the profile knows one: what it lacks has the least weight.
   EXPECT_EQ(model.frequency, (std::vector<std::uint16_t>{8192, 8192, 1, 16381, 1, 1}));
 }
@@ -48,7 +48,7 @@ TEST(StaticTables, EverySymbolStaysPossible) {
   const Profile profile = calibrated(*stage, learnt.plane, plane);
   const TestPlace place(&profile);
   const auto groups = SymbolGroups::of(plane.shape).value();
-  const SymbolModel model = static_model("rans", place.plane, groups, kPrecision).value();
+  const SymbolModel model = static_model("rans", place.plane, {}, groups, kPrecision).value();
   for (const std::uint16_t frequency : model.frequency) EXPECT_GE(frequency, 1);
 }
 
@@ -59,7 +59,7 @@ TEST(StaticTables, OfAnotherShapeAreRefused) {
     Profile profile;
     const TestPlace place(&profile);
     put_table(profile, place.plane, shape, values);
-    EXPECT_FALSE(static_model("rans", place.plane, groups, kPrecision).has_value());
+    EXPECT_FALSE(static_model("rans", place.plane, {}, groups, kPrecision).has_value());
   }
 }
 
@@ -68,7 +68,7 @@ TEST(StaticTables, HostileValuesAreTamed) {
   const TestPlace place(&profile);
   put_table(profile, place.plane, {1, 4}, {-5, std::numeric_limits<std::int32_t>::max(), 0, 7});
   const auto groups = SymbolGroups::of({.bits = {2}, .context = {0}}).value();
-  const SymbolModel model = static_model("rans", place.plane, groups, kPrecision).value();
+  const SymbolModel model = static_model("rans", place.plane, {}, groups, kPrecision).value();
   EXPECT_EQ(model.frequency, (std::vector<std::uint16_t>{1, 16380, 1, 2}));
 }
 
