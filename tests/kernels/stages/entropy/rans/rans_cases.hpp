@@ -63,7 +63,7 @@ inline std::vector<RansCase> rans_cases() {
   cases.emplace_back("mixed bits", gaussian_plane(97, mixed, 4), false);
   cases.emplace_back("wide", gaussian_plane(64, same_bits(17, 8), 5), true);
   cases.emplace_back("two blocks", gaussian_plane(700, same_bits(128, 4), 6), false);
-  cases.emplace_back("seven blocks and a cut", gaussian_plane(3001, same_bits(144, 2), 7), true);
+  cases.emplace_back("seven blocks and a cut", gaussian_plane(3001, same_bits(144, 4), 7), true);
   TestPlane equal = gaussian_plane(66, same_bits(20, 4), 8);
   for (auto& symbol : equal.symbols) symbol = 15;
   cases.emplace_back("all the same", equal, false);

@@ -32,13 +32,13 @@ TEST(RansHost, OneRowIsTextbookRans) {
 }
 
 TEST(RansHost, CutsRowsIntoBlocksOfWholeTeams) {
-  const RansLayout layout{.rows = 4096, .columns = 192};
+  const RansLayout layout{.rows = 4096, .columns = 192, .row_bits = 768};
   EXPECT_EQ(layout.blocks(), 12);
   EXPECT_EQ(layout.first_team(0), 0);
   EXPECT_EQ(layout.first_team(12), 128);
-  EXPECT_EQ((RansLayout{.rows = 33, .columns = 1 << 20}).blocks(), 2);
-  EXPECT_EQ((RansLayout{.rows = 5, .columns = 1 << 20}).blocks(), 1);
-  EXPECT_EQ((RansLayout{.rows = 5, .columns = 7}).lanes(), 5);
+  EXPECT_EQ((RansLayout{.rows = 33, .columns = 1 << 20, .row_bits = 4 << 20}).blocks(), 2);
+  EXPECT_EQ((RansLayout{.rows = 5, .columns = 1 << 20, .row_bits = 4 << 20}).blocks(), 1);
+  EXPECT_EQ((RansLayout{.rows = 5, .columns = 7, .row_bits = 28}).lanes(), 5);
 }
 
 TEST(RansHost, WithoutCudaTheLauncherSaysSo) {
