@@ -2,6 +2,7 @@
 // Planes and models for the tests of the rANS coder itself.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <hwy/targets.h>
 
 #include <cstdint>
@@ -9,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "gtest/gtest.h"
 #include "kernels/stages/entropy/rans/rans_coder.hpp"
 #include "kernels/stages/entropy/symbol_counts.hpp"
 #include "tests/kernels/stages/entropy/test_symbols.hpp"
