@@ -53,6 +53,45 @@ HWY_INLINE hn::Vec<EightTag> join(hn::Vec<ByteTag> symbols) {
 
 #endif
 
+#if HWY_TARGET != HWY_SCALAR
+
+using Sixteen = hn::Full128<std::uint8_t>;
+
+// Each lane's low half, and what lies above it moved up to the upper half.
+template <int kShift, class D>
+HWY_INLINE hn::Vec<D> halves_split(D d, hn::Vec<D> v, std::uint64_t low) {
+  using T = hn::TFromD<D>;
+  constexpr int kHalf = 4 * sizeof(T);
+  return hn::Or(hn::And(v, hn::Set(d, static_cast<T>(low))),
+                hn::And(hn::ShiftLeft<kShift>(v), hn::Set(d, static_cast<T>(low << kHalf))));
+}
+
+// Sixteen symbols from the first 2 * kBits of sixteen bytes.
+template <int kBits>
+HWY_INLINE hn::Vec<Sixteen> split(hn::Vec<Sixteen> packed) {
+  struct Order {
+    alignas(16) std::uint8_t from[16];
+    constexpr Order() : from() {
+      for (int i = 0; i < 16; ++i) {
+        from[i] = static_cast<std::uint8_t>(i < 8 ? i : kBits + i - 8);
+      }
+    }
+  };
+  static constexpr Order kOrder;
+  constexpr std::uint64_t kOne = (std::uint64_t{1} << kBits) - 1;
+  constexpr std::uint64_t kTwo = (std::uint64_t{1} << (2 * kBits)) - 1;
+  constexpr std::uint64_t kFour = (std::uint64_t{1} << (4 * kBits)) - 1;
+  const hn::Repartition<std::uint64_t, Sixteen> d64;
+  const hn::Repartition<std::uint32_t, Sixteen> d32;
+  const hn::Repartition<std::uint16_t, Sixteen> d16;
+  const auto words = hn::TableLookupBytes(packed, hn::Load(Sixteen(), kOrder.from));
+  const auto fours = halves_split<32 - 4 * kBits>(d64, hn::BitCast(d64, words), kFour);
+  const auto pairs = halves_split<16 - 2 * kBits>(d32, hn::BitCast(d32, fours), kTwo);
+  return hn::BitCast(Sixteen(), halves_split<8 - kBits>(d16, hn::BitCast(d16, pairs), kOne));
+}
+
+#endif
+
 template <int kBits>
 HWY_INLINE std::uint64_t split_word(std::uint64_t packed) {
   constexpr std::uint64_t kFour = (std::uint64_t{1} << (4 * kBits)) - 1;
@@ -118,6 +157,10 @@ void unpack_run(const std::uint8_t* in, const std::uint8_t* in_end, std::size_t 
       v = hn::And(hn::Or(v, hn::ShiftLeft<12>(v)), hn::Set(FourTag(), 0x000f000fU));
       v = hn::And(hn::Or(v, hn::ShiftLeft<6>(v)), hn::Set(FourTag(), 0x03030303U));
       hn::StoreU(hn::BitCast(tag, v), tag, symbols + i);
+    }
+  } else {
+    for (; i + 16 <= count && in_end - in >= 16; i += 16, in += 2 * kBits) {
+      hn::StoreU(split<kBits>(hn::LoadU(Sixteen(), in)), Sixteen(), symbols + i);
     }
   }
 #endif
