@@ -52,11 +52,16 @@ Status Selection::check_scores(std::span<const LayerScores> scores, std::int64_t
   const ScoreNeeds needs = score_needs();
   const auto per_head = static_cast<std::size_t>(shape->kv_heads * tokens);
   for (const LayerScores& layer : scores) {
-    const bool is_whole = layer.tokens == tokens && layer.kv_heads == shape->kv_heads &&
-                          layer.window_first >= 0 && layer.window_first <= tokens &&
-                          (needs.window_tokens == 0 || layer.window.size() == per_head) &&
-                          (!needs.accumulated || layer.accumulated.size() == per_head) &&
-                          (!needs.expected || layer.expected.size() == per_head);
+    const auto is_there = [&](bool is_needed, const std::vector<float>& values) {
+      return !is_needed || values.size() == per_head;
+    };
+    const bool is_whole =
+        layer.tokens == tokens && layer.kv_heads == shape->kv_heads && layer.window_first >= 0 &&
+        layer.window_first <= tokens && is_there(needs.window_tokens > 0, layer.window) &&
+        is_there(needs.peak, layer.peak) && is_there(needs.accumulated, layer.accumulated) &&
+        is_there(needs.expected, layer.expected) &&
+        is_there(needs.output_norm, layer.output_norm) &&
+        is_there(needs.output_norm, layer.expected_output);
     if (!is_whole) {
       return invalid("the scores of a layer are not of its " + std::to_string(tokens) +
                      " tokens, or lack what the selection needs");

@@ -63,18 +63,18 @@ kernels::RopeAngles rope_angles(std::int64_t head_dim) {
 
 // One head's rows, [tokens][head_dim]. `shared`: the layer's slow signals, [tokens][directions].
 std::vector<double> head_rows(const KvFixtureSpec& spec, bool is_key,
-                              const std::vector<double>& shared, Noise& noise) {
+                              const std::vector<double>& shared, Noise& model, Noise& text) {
   const std::int64_t dim = spec.head_dim;
   std::vector<double> rows(static_cast<std::size_t>(spec.tokens * dim));
   for (std::int64_t c = 0; c < dim; ++c) {
-    const bool is_outlier = is_key && noise.uniform() < 0.06;
-    const double mean = is_outlier ? (noise.uniform() < 0.5 ? -7.0 : 7.0) : 0.3 * noise.normal();
-    const double scale = is_key ? 0.4 + noise.uniform() : 0.2 + 0.3 * noise.uniform();
+    const bool is_outlier = is_key && model.uniform() < 0.06;
+    const double mean = is_outlier ? (model.uniform() < 0.5 ? -7.0 : 7.0) : 0.3 * model.normal();
+    const double scale = is_key ? 0.4 + model.uniform() : 0.2 + 0.3 * model.uniform();
     double weights[kSharedDirections];
-    for (double& weight : weights) weight = 0.4 * noise.normal();
-    double before = noise.normal();
+    for (double& weight : weights) weight = 0.4 * model.normal();
+    double before = text.normal();
     for (std::int64_t t = 0; t < spec.tokens; ++t) {
-      before = 0.6 * before + 0.8 * (is_key ? noise.normal() : noise.heavy());
+      before = 0.6 * before + 0.8 * (is_key ? text.normal() : text.heavy());
       double value = mean + 0.7 * scale * before;
       for (std::int64_t d = 0; d < kSharedDirections; ++d) {
         value += scale * weights[d] * shared[static_cast<std::size_t>(t * kSharedDirections + d)];
@@ -143,11 +143,13 @@ void KvFixture::fill() {
   for (std::int64_t layer = 0; layer < spec_.layers; ++layer) {
     for (const KvHalf half : {KvHalf::kKey, KvHalf::kValue}) {
       const bool is_key = half == KvHalf::kKey;
-      Noise noise(spec_.seed * 1000 + static_cast<std::uint64_t>(2 * layer + (is_key ? 0 : 1)));
+      const auto plane = static_cast<std::uint64_t>(2 * layer + (is_key ? 0 : 1));
+      Noise model(spec_.seed * 1000 + plane);
+      Noise text(spec_.text * 1000 + 500 + plane);
       std::vector<double> shared(static_cast<std::size_t>(spec_.tokens * kSharedDirections));
-      for (double& value : shared) value = noise.normal();
+      for (double& value : shared) value = text.normal();
       for (std::int64_t head = 0; head < spec_.kv_heads; ++head) {
-        std::vector<double> rows = head_rows(spec_, is_key, shared, noise);
+        std::vector<double> rows = head_rows(spec_, is_key, shared, model, text);
         if (is_key) turn_pairs(rows, spec_.head_dim, shape_.rope);
         for (std::int64_t t = 0; t < spec_.tokens; ++t) {
           for (std::int64_t c = 0; c < spec_.head_dim; ++c) {
@@ -232,8 +234,13 @@ std::vector<kernels::LayerScores> KvFixture::scores(const kernels::ScoreNeeds& n
     const std::int64_t window = std::min(needs.window_tokens, spec_.tokens);
     scores.window_first = spec_.tokens - window;
     if (needs.window_tokens > 0) scores.window = score_rows(count, noise);
+    if (needs.peak) scores.peak = score_rows(count, noise);
     if (needs.accumulated) scores.accumulated = score_rows(count, noise);
     if (needs.expected) scores.expected = score_rows(count, noise);
+    if (needs.output_norm) {
+      scores.output_norm = score_rows(count, noise);
+      scores.expected_output = score_rows(count, noise);
+    }
     if (needs.similarity) scores.similarity = static_cast<float>(2.0 * noise.uniform() - 1.0);
     if (needs.queries) {
       // As many query heads as KV heads.

@@ -24,8 +24,9 @@ struct KvFixtureSpec {
   std::int64_t tokens = 100;
   std::int64_t block_tokens = 16;
   DType dtype = DType::kBF16;  // or kF32; the numbers are BF16's either way
-  std::uint64_t seed = 1;
-  bool is_zero = false;  // a cache to decode into
+  std::uint64_t seed = 1;      // of the model: which channels are large, what heads share
+  std::uint64_t text = 1;      // of what it read
+  bool is_zero = false;        // a cache to decode into
 };
 
 class KvFixture {
