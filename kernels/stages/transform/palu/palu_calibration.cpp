@@ -14,7 +14,7 @@
 namespace sluice::kernels {
 namespace {
 
-// A group's directions, and what each holds of the group's energy.
+// A group's directions, and what each holds of the energy beside the strongest one.
 struct Spectrum {
   std::int64_t columns = 0;
   std::int64_t rank = 1;  // every group keeps its strongest direction
@@ -70,8 +70,10 @@ class PaluCalibration final : public Calibration {
     Spectrum result;
     result.columns = moments.columns();
     Eigen eigen = symmetric_eigen(moments.second(false), result.columns);
+    // The strongest direction is always kept, and holds most of a K whose channels have means:
+    // shares are of what the others hold.
     double energy = 0;
-    for (const double value : eigen.values) energy += std::max(value, 0.0);
+    for (std::size_t i = 1; i < eigen.values.size(); ++i) energy += std::max(eigen.values[i], 0.0);
     for (const double value : eigen.values) {
       result.shares.push_back(energy > 0 ? std::max(value, 0.0) / energy : 0.0);
     }
@@ -80,7 +82,7 @@ class PaluCalibration final : public Calibration {
   }
 
   // The paper gives layers ranks by the Fisher information of their weights. Here a direction's
-  // worth is its share of its group's energy, and the best of all groups are kept.
+  // worth is its share of its group's energy beside the strongest, and the best of all are kept.
   void share_ranks(std::vector<std::vector<Spectrum>>& spectra) const {
     struct Direction {
       double share;

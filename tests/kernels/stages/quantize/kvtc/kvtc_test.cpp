@@ -131,7 +131,7 @@ TEST(Kvtc, MissingOrWrongTablesAreNamed) {
 }
 
 TEST(Kvtc, ADecoderRefusesCutBytesAndTakesAnyOthers) {
-  const auto stage = make_stage(kvtc_row(), {{"bits", 4.0}});
+  const auto stage = make_stage(kvtc_row(), {{"bits", 4.0}, {"tokens", 1.0}});
   const Calibrated with(*stage, 20, 64);
   Coded coded = encode_plane(*stage, with.on, with.values, 8);
   for (auto& byte : coded.side) byte = std::byte{0xff};  // NaN: numbers without meaning
