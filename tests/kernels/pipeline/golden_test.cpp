@@ -42,6 +42,8 @@ TEST(Golden, EncodingGivesTheSameBytes) {
   const auto expected = digests();
   for (const tests::GoldenFrame& frame : tests::make_golden_frames()) {
     if (expected.count(frame.name) == 0) continue;  // newer than the files
+    // What a selection chooses may get better: the frame only says what it was.
+    if (tests::is_selection(frame.name)) continue;
     EXPECT_EQ(frame.bytes, tests::file_bytes(kFolder + frame.name + ".frame"))
         << frame.name << " is encoded otherwise: give its stage a new version";
   }
