@@ -55,7 +55,7 @@ struct World {
   kernels::Scratch scratch;
 };
 
-void decode(Bytes bytes) {
+bool is_decoded(Bytes bytes) {
   World& world = World::get();
   const auto info = kernels::read_frame_info(bytes);
   SLUICE_CHECK(info.has_value() || !info.error().message.empty(), "an error says nothing");
@@ -67,13 +67,14 @@ void decode(Bytes bytes) {
   const auto done = world.decoder->decode(bytes, target, world.scratch, &kept);
   SLUICE_CHECK(done.has_value() || !done.error().message.empty(), "an error says nothing");
   SLUICE_CHECK(info.has_value() || !done.has_value(), "decoded without a header");
+  return done.has_value();
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Bytes bytes(reinterpret_cast<const std::byte*>(data), size);
-  decode(bytes);
+  is_decoded(bytes);
   constexpr std::size_t kLengthAt = 8;
   if (size < kLengthAt + 2 * sizeof(std::uint64_t)) return 0;
   const auto forged = std::make_unique_for_overwrite<std::byte[]>(size);
@@ -82,7 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::memcpy(forged.get() + kLengthAt, &length, sizeof length);
   const std::uint64_t checksum = kernels::frame_checksum({forged.get(), size});
   std::memcpy(forged.get() + size - sizeof checksum, &checksum, sizeof checksum);
-  decode({forged.get(), size});
+  is_decoded({forged.get(), size});
   return 0;
 }
 
@@ -107,6 +108,7 @@ std::vector<std::string> seeds() {
     std::vector<std::byte> frame((*pipeline)->frame_bytes_max(24, layers));
     const auto done = (*pipeline)->encode(task, frame, world.scratch);
     SLUICE_CHECK(done.has_value(), done ? "" : done.error().message.c_str());
+    SLUICE_CHECK(is_decoded({frame.data(), done->frame_bytes}), "a seed is not decoded");
     seeds.emplace_back(reinterpret_cast<const char*>(frame.data()), done->frame_bytes);
   }
   return seeds;
