@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/frames/pipeline_set.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/temporary_folder.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+using ::testing::HasSubstr;
+
+class PipelineSetTest : public testing::Test {
+ protected:
+  PipelineSetTest() {
+    folder_.write("raw.yaml", "name: raw\n");
+    folder_.write("four.yaml", "name: four\nstages: [ rtn: { bits: 4 } ]\n");
+    folder_.write("five.yaml", "name: five\nstages: [ rtn: { bits: 5 } ]\n");
+    folder_.write("wrong.yaml", "name: wrong\nstages: [ rtn: { bits: 40 } ]\n");
+    folder_.write("learned.yaml", "name: learned\nstages: [ klt: {}, kvtc: {} ]\n");
+  }
+  PipelineSetOptions options() const {
+    PipelineSetOptions options;
+    options.shape = {.layers = 2, .kv_heads = 2, .head_dim = 8, .rope = {}};
+    options.presets = folder_.path();
+    return options;
+  }
+  Result<std::unique_ptr<PipelineSet>> create(const std::string& name) const {
+    return PipelineSet::create(name, options());
+  }
+
+  tests::TemporaryFolder folder_;
+};
+
+TEST_F(PipelineSetTest, AnEmptyNameIsTheStandardOne) {
+  const auto set = create("four").value();
+  EXPECT_EQ(set->standard()->name(), "four");
+  EXPECT_EQ(set->find("").value(), set->standard());
+  EXPECT_EQ(set->find("four").value(), set->standard());
+}
+
+TEST_F(PipelineSetTest, OthersAreBuiltOnce) {
+  const auto set = create("raw").value();
+  const auto five = set->find("five").value();
+  EXPECT_EQ(five->name(), "five");
+  EXPECT_EQ(set->find("five").value(), five);
+}
+
+TEST_F(PipelineSetTest, ErrorsAreSentences) {
+  const auto set = create("raw").value();
+  EXPECT_THAT(set->find("fourr").error().message, HasSubstr("did you mean \"four\"?"));
+  EXPECT_THAT(set->find("wrong").error().message, HasSubstr("wrong.yaml:2:"));
+  EXPECT_EQ(set->find("../raw").error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(create("wrong").error().message, HasSubstr("wrong.yaml:2:"));
+}
+
+TEST_F(PipelineSetTest, AStageThatWantsAProfileSaysHowToMakeOne) {
+  EXPECT_THAT(create("learned").error().message, HasSubstr("sluice codec calibrate"));
+}
+
+TEST_F(PipelineSetTest, RanksCompareWhatIsDone) {
+  EXPECT_EQ(create("four").value()->pipeline_hash(), create("four").value()->pipeline_hash());
+  EXPECT_NE(create("four").value()->pipeline_hash(), create("five").value()->pipeline_hash());
+  EXPECT_EQ(create("four").value()->profile_hash(), 0U);
+  auto with_profile = options();
+  auto profile = std::make_shared<kernels::Profile>();
+  with_profile.profile = profile;
+  EXPECT_EQ(PipelineSet::create("four", with_profile).value()->profile_hash(), profile->hash());
+}
+
+}  // namespace
+}  // namespace sluice::runtime
