@@ -30,6 +30,7 @@ class TorchPrefill final : public PrefillEngine {
   TorchPrefill(TorchWeights weights, int threads, TorchPath path)
       : weights_(std::move(weights)),
         threads_(threads),
+        path_(path),
         forward_(path == TorchPath::kFused ? create_fused_forward(weights_)
                                            : create_plain_forward(weights_)) {}
 
@@ -56,7 +57,8 @@ class TorchPrefill final : public PrefillEngine {
                        .first_token = sequence.tokens + done,
                        .tokens = tokens.subspan(first, size),
                        .hooks = &hooks,
-                       .logits = wanted});
+                       .logits = wanted,
+                       .dropped = sequence.dropped});
       }
       sequence.tokens += count;
       return {};
@@ -97,6 +99,19 @@ class TorchPrefill final : public PrefillEngine {
 
   std::size_t vocab() const { return static_cast<std::size_t>(weights_.spec.vocab); }
 
+  Status check_dropped(const KvSequence& sequence, std::size_t tokens) const {
+    if (sequence.dropped.empty()) return {};
+    const ModelSpec& spec = weights_.spec;
+    const auto [least, most] =
+        std::minmax_element(sequence.dropped.begin(), sequence.dropped.end());
+    if (sequence.dropped.size() != static_cast<std::size_t>(spec.layers * spec.kv_heads) ||
+        *least < 0 || *most > sequence.tokens) {
+      return invalid("a sequence's dropped rows are not those of its layers, heads and tokens");
+    }
+    if (tokens == 1 && path_ == TorchPath::kPlain) return {};
+    return invalid("a prompt cannot go on where rows of its cache were dropped");
+  }
+
   Status check(const KvPool& pool, const KvSequence& sequence, std::span<const TokenId> tokens,
                std::span<float> logits) const {
     const ModelSpec& spec = weights_.spec;
@@ -116,10 +131,12 @@ class TorchPrefill final : public PrefillEngine {
                      " tokens is longer than the model's context of " +
                      std::to_string(spec.context_max));
     }
-    if (kv_blocks_for(end) > static_cast<std::int64_t>(sequence.blocks.size())) {
+    SLUICE_TRY(check_dropped(sequence, tokens.size()));
+    const auto rows = sequence.rows_max() + static_cast<std::int64_t>(tokens.size());
+    if (kv_blocks_for(rows) > static_cast<std::int64_t>(sequence.blocks.size())) {
       return make_error(ErrorCode::kResourceExhausted,
-                        "a sequence of " + std::to_string(end) + " tokens needs " +
-                            std::to_string(kv_blocks_for(end)) + " KV blocks and has " +
+                        "a sequence of " + std::to_string(rows) + " tokens needs " +
+                            std::to_string(kv_blocks_for(rows)) + " KV blocks and has " +
                             std::to_string(sequence.blocks.size()));
     }
     for (const TokenId token : tokens) {
@@ -136,6 +153,7 @@ class TorchPrefill final : public PrefillEngine {
 
   TorchWeights weights_;
   int threads_;
+  TorchPath path_;
   std::unique_ptr<TorchForward> forward_;
   std::vector<std::vector<float>> grams_;  // by layer; empty: not asked for yet
 };

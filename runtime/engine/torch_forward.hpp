@@ -17,11 +17,13 @@ namespace sluice::runtime {
 
 struct ForwardChunk {
   KvPool* pool = nullptr;
-  std::span<const KvBlockId> blocks;  // reach first_token + tokens.size()
+  std::span<const KvBlockId> blocks;  // reach the longest head with these tokens
   std::int64_t first_token = 0;
   std::span<const TokenId> tokens;
   const PrefillHooks* hooks = nullptr;  // may be null
   std::span<float> logits;              // empty, of the last token, or of all tokens
+  // As KvSequence::dropped. Not empty: one token, and the plain pass alone.
+  std::span<const std::int64_t> dropped = {};
 
   std::int64_t last_token() const { return first_token + static_cast<std::int64_t>(tokens.size()); }
   // Null unless somebody watches.

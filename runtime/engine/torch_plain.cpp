@@ -16,11 +16,13 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/stack.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
 
+#include "kernels/elementwise/convert.hpp"
 #include "kernels/elementwise/kv_pages.hpp"
 #include "runtime/engine/similarity.hpp"
 #include "runtime/engine/torch_forward.hpp"
@@ -95,26 +97,86 @@ class PlainForward final : public TorchForward {
     const at::Tensor k = keys.cpu().contiguous();
     const at::Tensor v = values.cpu().contiguous();
     const DType dtype = k.scalar_type() == at::kFloat ? DType::kF32 : DType::kBF16;
-    kernels::store_kv(kv_pages_of(chunk, layer, starts_),
-                      {.first_token = chunk.first_token,
-                       .tokens = tokens,
-                       .k = {k.const_data_ptr(), dtype, spec_.kv_width()},
-                       .v = {v.const_data_ptr(), dtype, spec_.kv_width()}});
+    const kernels::KvPages pages = kv_pages_of(chunk, layer, starts_);
+    if (!chunk.dropped.empty()) {
+      append_row(chunk, pages, layer, {{k.const_data_ptr(), dtype, spec_.head_dim}, 0});
+      append_row(chunk, pages, layer, {{v.const_data_ptr(), dtype, spec_.head_dim}, 1});
+      return;
+    }
+    kernels::store_kv(pages, {.first_token = chunk.first_token,
+                              .tokens = tokens,
+                              .k = {k.const_data_ptr(), dtype, spec_.kv_width()},
+                              .v = {v.const_data_ptr(), dtype, spec_.kv_width()}});
     if (chunk.hooks != nullptr && chunk.hooks->layer_ready) {
       chunk.hooks->layer_ready(layer, chunk.first_token, chunk.first_token + tokens);
+    }
+  }
+
+  // Rows that `head` of `layer` has with this chunk.
+  std::int64_t rows_of(const ForwardChunk& chunk, std::int64_t layer, std::int64_t head) const {
+    if (chunk.dropped.empty()) return chunk.last_token();
+    return chunk.last_token() -
+           chunk.dropped[static_cast<std::size_t>(layer * spec_.kv_heads + head)];
+  }
+  std::int64_t rows_max(const ForwardChunk& chunk, std::int64_t layer) const {
+    std::int64_t most = 0;
+    for (std::int64_t head = 0; head < spec_.kv_heads; ++head) {
+      most = std::max(most, rows_of(chunk, layer, head));
+    }
+    return most;
+  }
+
+  // One token's row of each head, behind those that the head has.
+  struct HeadRows {
+    kernels::ConstRows heads;
+    std::int64_t half;  // 0: keys, 1: values
+  };
+  void append_row(const ForwardChunk& chunk, const kernels::KvPages& pages, std::int64_t layer,
+                  const HeadRows& from) const {
+    const std::size_t from_bytes =
+        static_cast<std::size_t>(spec_.head_dim) * dtype_block_bytes(from.heads.dtype);
+    const std::size_t row_bytes = static_cast<std::size_t>(spec_.head_dim) * pages.element_bytes;
+    for (std::int64_t head = 0; head < spec_.kv_heads; ++head) {
+      const std::int64_t row = rows_of(chunk, layer, head) - 1;
+      const std::int64_t within =
+          (from.half * spec_.kv_heads + head) * kKvBlockTokens + row % kKvBlockTokens;
+      std::byte* to = pages.blocks[static_cast<std::size_t>(row / kKvBlockTokens)] +
+                      static_cast<std::size_t>(within) * row_bytes;
+      const auto* values = static_cast<const std::byte*>(from.heads.data) +
+                           static_cast<std::size_t>(head) * from_bytes;
+      kernels::convert_rows(1, spec_.head_dim, {values, from.heads.dtype, spec_.head_dim},
+                            {to, kernels::kv_pages_dtype(pages), spec_.head_dim});
     }
   }
 
   // [1, heads, positions, head_dim], each K or V head repeated for its queries.
   at::Tensor gather(const ForwardChunk& chunk, std::int64_t layer, kernels::KvHalf half,
                     const at::Tensor& like) {
-    const auto end = chunk.first_token + static_cast<std::int64_t>(chunk.tokens.size());
+    const std::int64_t end = rows_max(chunk, layer);
     const bool is_f32 = weights_.compute == ComputeType::kF32;
     at::Tensor host = at::empty({1, spec_.kv_heads, end, spec_.head_dim},
                                 at::TensorOptions().dtype(torch_type(weights_.compute)));
     kernels::gather_kv(kv_pages_of(chunk, layer, starts_), half, end,
                        {host.data_ptr(), is_f32 ? DType::kF32 : DType::kBF16, spec_.head_dim});
+    // What lies behind a short head's rows is hidden from scores, but a NaN would still show.
+    for (std::int64_t head = 0; head < spec_.kv_heads && !chunk.dropped.empty(); ++head) {
+      const std::int64_t rows = rows_of(chunk, layer, head);
+      host.select(1, head).narrow(1, rows, end - rows).zero_();
+    }
     return host.to(like.device()).repeat_interleave(spec_.heads / spec_.kv_heads, 1);
+  }
+
+  // [1, heads, 1, positions]: whether the head has that row.
+  at::Tensor rows_mask(const ForwardChunk& chunk, std::int64_t layer,
+                       const at::Tensor& like) const {
+    const std::int64_t end = rows_max(chunk, layer);
+    at::Tensor mask = at::empty({1, spec_.kv_heads, 1, end}, at::TensorOptions().dtype(at::kBool));
+    for (std::int64_t head = 0; head < spec_.kv_heads; ++head) {
+      const std::int64_t rows = rows_of(chunk, layer, head);
+      mask.select(1, head).narrow(2, 0, rows).fill_(true);
+      mask.select(1, head).narrow(2, rows, end - rows).fill_(false);
+    }
+    return mask.to(like.device()).repeat_interleave(spec_.heads / spec_.kv_heads, 1);
   }
 
   // `queries`: [tokens, heads, head_dim].
@@ -124,7 +186,9 @@ class PlainForward final : public TorchForward {
     const at::Tensor k = gather(chunk, layer, kernels::KvHalf::kKey, queries);
     const at::Tensor v = gather(chunk, layer, kernels::KvHalf::kValue, queries);
     std::optional<at::Tensor> mask;
-    if (chunk.first_token > 0) {
+    if (!chunk.dropped.empty()) {
+      mask = rows_mask(chunk, layer, queries);
+    } else if (chunk.first_token > 0) {
       const auto options = at::TensorOptions().device(queries.device()).dtype(at::kLong);
       const at::Tensor row = at::arange(chunk.first_token, chunk.first_token + tokens, options);
       const at::Tensor column = at::arange(chunk.first_token + tokens, options);

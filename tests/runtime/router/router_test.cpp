@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "runtime/router/local_generator.hpp"
 #include "tests/support/process_cluster.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tests/support/tiny_model.hpp"
 
 namespace sluice::runtime {
@@ -54,6 +57,72 @@ TEST(Router, AnswersAreThoseOfOneProcess) {
     ASSERT_TRUE(answer.has_value()) << answer.error().message;
     EXPECT_EQ(*answer, local_answer(model, config, request)) << prompt_tokens;
   }
+}
+
+// Pipelines that stream, that need the whole prompt, that select by head, and that need all layers.
+struct PipelineCase {
+  const char* name;
+  const char* stages;
+};
+const PipelineCase kPipelines[] = {
+    {"streams", "[ rtn: { bits: 4, group: 4 } ]"},
+    {"waits", "[ rtn: { bits: 4, group: 8, axis_key: channel } ]"},
+    {"selects", "[ q2c: { budget: 0.3 }, rtn: { bits: 8 } ]"},
+    {"plans", "[ squeeze, q2c: { budget: 0.4 } ]"},
+};
+
+class RouterPipelines : public testing::TestWithParam<PipelineCase> {};
+
+TEST_P(RouterPipelines, AnswersAreThoseOfOneProcess) {
+  const tests::TemporaryFolder folder;
+  const auto path = folder.path() / "p.yaml";
+  std::ofstream(path) << "name: p\nstages: " << GetParam().stages << "\n";
+  const TinyModel model(tiny_spec());
+  ClusterConfig config = process_config(kOneOfEach);
+  config.pipeline.name = path.string();
+  config.pipeline.encode_threads = 2;
+  ProcessCluster cluster(model, config);
+  for (const std::int64_t prompt_tokens : {1, 17, 100, 300}) {
+    auto request = request_of(prompt_tokens, 12, static_cast<std::uint64_t>(prompt_tokens));
+    request.question_tokens = prompt_tokens / 5;
+    auto stream = cluster.router().submit(request);
+    ASSERT_TRUE(stream.has_value());
+    const auto answer = collect(**stream);
+    ASSERT_TRUE(answer.has_value()) << answer.error().message;
+    EXPECT_EQ(*answer, local_answer(model, config, request)) << prompt_tokens;
+    const RequestTimeline timeline = (*stream)->timeline();
+    EXPECT_EQ(timeline.pipeline, "p");
+    if (prompt_tokens == 300) {
+      EXPECT_LT(timeline.kv_bytes_wire, timeline.kv_bytes_raw);
+      const bool selects = std::string(GetParam().stages).find("q2c") != std::string::npos;
+      EXPECT_EQ(timeline.kept_share < 0.6, selects) << timeline.kept_share;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Router, RouterPipelines, testing::ValuesIn(kPipelines),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+TEST(Router, ARequestMayNameItsPipeline) {
+  const TinyModel model(tiny_spec());
+  const ClusterConfig config = process_config(kOneOfEach);
+  ProcessCluster cluster(model, config);
+  auto request = request_of(100, 12, 5);
+  for (const char* name : {"int4", "raw", "int4"}) {
+    request.pipeline = name;
+    auto stream = cluster.router().submit(request);
+    ASSERT_TRUE(stream.has_value());
+    const auto answer = collect(**stream);
+    ASSERT_TRUE(answer.has_value()) << answer.error().message;
+    EXPECT_EQ(*answer, local_answer(model, config, request)) << name;
+    EXPECT_EQ((*stream)->timeline().pipeline, name);
+  }
+  request.pipeline = "int5";
+  auto stream = cluster.router().submit(request);
+  ASSERT_TRUE(stream.has_value());
+  const auto answer = collect(**stream);
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, ErrorCode::kNotFound);
 }
 
 TEST(Router, ManyAtOnceOverTwoOfEachRole) {
@@ -110,9 +179,13 @@ TEST(Router, TheTimelineAddsUp) {
   EXPECT_GT(timeline.handover_us, 0);
   EXPECT_GT(timeline.link_bytes_per_s, 0);
   EXPECT_EQ(timeline.kv_bytes_raw, 100U * 2 * 2 * 16 * 2);  // tokens, layers, K and V, width, BF16
-  EXPECT_EQ(timeline.kv_bytes_wire, timeline.kv_bytes_raw);
-  EXPECT_LE(timeline.queue_us + timeline.prefill_us + timeline.encode_us + timeline.wire_us +
-                timeline.decode_us,
+  EXPECT_EQ(timeline.pipeline, "raw");
+  EXPECT_GT(timeline.kv_bytes_wire, timeline.kv_bytes_raw);  // each frame has a header
+  EXPECT_LT(timeline.kv_bytes_wire, timeline.kv_bytes_raw + 7 * 2 * 256);
+  EXPECT_GT(timeline.encode_us, 0);
+  EXPECT_GT(timeline.unpack_us, 0);
+  EXPECT_LE(timeline.queue_us + timeline.prefill_us + timeline.encode_exposed_us +
+                timeline.wire_us + timeline.decode_us,
             timeline.first_token_us);
   EXPECT_LE(timeline.first_token_us, timeline.total_us);
 }
