@@ -27,8 +27,9 @@ struct ScoreTask {
   std::function<Result<std::span<const float>>(std::int64_t layer)> output_gram = {};
 };
 
-// A question of more tokens counts by its last ones: scoring is to stay a small part of prefill.
-inline constexpr std::int64_t kQuestionTokensMax = 256;
+// A question of more tokens counts by its last ones: scoring is to stay under 5 % of prefill, also
+// for a prompt of 1,000 tokens.
+inline constexpr std::int64_t kQuestionTokensMax = 128;
 
 // One request's, used by the thread that runs prefill (which lends its OpenMP threads).
 class ScoreCollector {
