@@ -114,6 +114,7 @@ Result<MadeFrame> FrameEncoder::make(const PlannedFrame& frame, kernels::Scratch
   const std::int64_t ended_us = monotonic_us();
   const std::lock_guard lock(mutex_);
   totals_.encode_us += ended_us - started_us;
+  totals_.last_us = std::max(totals_.last_us, ended_us);
   totals_.frame_bytes += report.frame_bytes;
   totals_.elements += report.elements;
   totals_.elements_kept += report.elements_kept;

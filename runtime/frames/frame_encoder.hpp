@@ -39,6 +39,7 @@ struct MadeFrame {
 
 struct EncodeTotals {
   std::int64_t encode_us = 0;  // summed over threads
+  std::int64_t last_us = 0;    // when the last frame was made, on this process's monotonic clock
   std::size_t frame_bytes = 0;
   std::int64_t elements = 0;
   std::int64_t elements_kept = 0;

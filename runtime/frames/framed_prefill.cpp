@@ -81,8 +81,9 @@ Status FramedPrefill::run_chunks(const PrefillHooks& hooks, std::span<float> log
 
 Status FramedPrefill::finish() {
   const Status finished = encoder_->finish();
-  costs_.exposed_us = monotonic_us() - costs_.prefill_end_us;
   costs_.encoding = encoder_->totals();
+  costs_.exposed_us =
+      std::max<std::int64_t>(0, costs_.encoding.last_us - costs_.prefill_end_us);
   return finished;
 }
 
