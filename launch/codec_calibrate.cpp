@@ -11,37 +11,94 @@
 #include "launch/codec_paths.hpp"
 #include "launch/prompt_text.hpp"
 #include "launch/rank.hpp"
+#include "runtime/codec/calibration_text.hpp"
 #include "runtime/codec/prefill_cache.hpp"
 #include "runtime/config/pipeline_config.hpp"
 #include "runtime/engine/cache_shape.hpp"
 #include "runtime/engine/engine_options.hpp"
+#include "runtime/engine/error_weights.hpp"
 #include "runtime/model/profile_file.hpp"
 #include "runtime/telemetry/progress_bar.hpp"
 
 namespace sluice::launch {
 namespace {
 
-// Of one cache: long enough for what position does to keys, short enough for any model's context.
-constexpr std::size_t kPassageTokens = 1024;
+// A text without passages is cut: long enough for what position does to keys, short enough for any
+// model's context.
+constexpr std::size_t kCutTokens = 1024;
+// Continuations to measure what errors cost: as many tokens, from these shares of a prompt on.
+constexpr std::size_t kContinuationTokens = 32;
+constexpr double kContinuationsFrom[] = {0.4, 0.75};
 
-// The texts' tokens in passages, each computed from its own beginning.
-Result<std::vector<std::vector<runtime::TokenId>>> passages(const LoadedModel& model,
-                                                            const CodecOptions& options) {
+struct Lesson {
+  std::vector<runtime::TokenId> prompt;
+  std::vector<runtime::TokenId> answer;
+};
+
+Result<std::vector<Lesson>> lessons_of(const LoadedModel& model, const CodecOptions& options) {
   std::vector<std::filesystem::path> texts = options.texts;
   if (texts.empty()) texts.push_back(calibration_text());
-  const auto longest =
-      std::min(kPassageTokens, static_cast<std::size_t>(model.file->spec().context_max));
-  std::vector<std::vector<runtime::TokenId>> passages;
+  // A model without a chat template reads the passages as they are.
+  const bool raw = model.chat_template().empty();
+  const auto longest = static_cast<std::size_t>(model.file->spec().context_max);
+  std::vector<Lesson> lessons;
   for (const auto& path : texts) {
     const std::string text = SLUICE_TRY(read_prompt(path));
-    const auto tokens = SLUICE_TRY(encode_prompt(model, text, true));
-    for (std::size_t first = 0; first < tokens.size(); first += longest) {
-      const std::size_t last = std::min(first + longest, tokens.size());
-      passages.emplace_back(tokens.begin() + static_cast<std::ptrdiff_t>(first),
-                            tokens.begin() + static_cast<std::ptrdiff_t>(last));
+    auto passages = runtime::parse_passages(text);
+    if (!passages) {
+      return make_error(passages.error().code, path.string() + ": " + passages.error().message);
+    }
+    for (const runtime::Passage& passage : *passages) {
+      if (passage.question.empty()) {
+        const auto tokens = SLUICE_TRY(encode_prompt(model, passage.text, true));
+        for (std::size_t first = 0; first < tokens.size(); first += kCutTokens) {
+          const std::size_t last = std::min({first + kCutTokens, first + longest, tokens.size()});
+          lessons.push_back({{tokens.begin() + static_cast<std::ptrdiff_t>(first),
+                              tokens.begin() + static_cast<std::ptrdiff_t>(last)},
+                             {}});
+        }
+        continue;
+      }
+      const std::string prompt = passage.text + "\n\n" + passage.question;
+      Lesson lesson{SLUICE_TRY(encode_prompt(model, prompt, raw)),
+                    model.tokenizer->encode(passage.answer, {.add_special = false})};
+      if (lesson.prompt.size() + lesson.answer.size() <= longest) lessons.push_back(lesson);
     }
   }
-  return passages;
+  if (lessons.empty()) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "no passage of the texts fits the model's context");
+  }
+  return lessons;
+}
+
+// What the answer and parts of the prompt itself say of errors before them.
+Status observe_errors(runtime::ErrorWeightMeter& meter, const Lesson& lesson,
+                      const runtime::DumpedCache& cache, std::uint64_t seed) {
+  const std::span<const runtime::TokenId> prompt = lesson.prompt;
+  const auto pages = cache.all_pages();
+  for (const double share : kContinuationsFrom) {
+    const auto from = static_cast<std::size_t>(share * static_cast<double>(prompt.size()));
+    const std::size_t count = std::min(kContinuationTokens, prompt.size() - from);
+    if (from < kContinuationTokens) continue;
+    SLUICE_TRY(
+        meter.observe(pages, static_cast<std::int64_t>(from), prompt.subspan(from, count), seed++));
+  }
+  if (lesson.answer.empty() || prompt.size() < kContinuationTokens) return {};
+  std::vector<runtime::TokenId> answer{prompt.back()};
+  answer.insert(answer.end(), lesson.answer.begin(), lesson.answer.end());
+  return meter.observe(pages, static_cast<std::int64_t>(prompt.size()) - 1, answer, seed);
+}
+
+void put_error_weights(const runtime::ErrorWeights& weights, std::int64_t width,
+                       kernels::Profile& profile) {
+  for (const bool is_key : {true, false}) {
+    const auto& matrices = is_key ? weights.key : weights.value;
+    for (std::size_t layer = 0; layer < matrices.size(); ++layer) {
+      profile.put(kernels::profile_name("fisher", is_key, static_cast<std::int64_t>(layer)),
+                  DType::kF32, {width, width}, std::as_bytes(std::span(matrices[layer])));
+    }
+  }
 }
 
 Result<std::vector<kernels::PipelineSpec>> chosen_pipelines(const CodecOptions& options) {
@@ -61,24 +118,29 @@ Status calibrate(const CodecOptions& options) {
   runtime::ClusterConfig config;
   config.model.path = options.model;
   const LoadedModel model = SLUICE_TRY(load_model(config));
-  const auto prompts = SLUICE_TRY(passages(model, options));
+  const auto lessons = SLUICE_TRY(lessons_of(model, options));
   const auto engine_options = SLUICE_TRY(runtime::engine_options("cpu", "auto", 0));
   const auto engine = SLUICE_TRY(runtime::PrefillEngine::create(*model.file, engine_options, {}));
+  const auto meter = SLUICE_TRY(runtime::ErrorWeightMeter::create(*model.file));
 
   runtime::ProgressBar bar(std::cerr,
                            {.label = "calibrating",
-                            .total = static_cast<std::int64_t>(prompts.size() + specs.size()),
+                            .total = static_cast<std::int64_t>(lessons.size() + specs.size()),
                             .unit = runtime::ProgressUnit::kCount,
                             .is_terminal = runtime::stderr_is_terminal()});
   std::int64_t done = 0;
   std::vector<runtime::DumpedCache> caches;
-  for (const auto& prompt : prompts) {
-    caches.push_back(SLUICE_TRY(runtime::prefill_cache(*engine, *model.file, prompt, {})));
+  for (const Lesson& lesson : lessons) {
+    caches.push_back(SLUICE_TRY(runtime::prefill_cache(*engine, *model.file, lesson.prompt, {})));
+    // Seeds apart for what is drawn apart.
+    const auto seed = static_cast<std::uint64_t>(done) * 16;
+    SLUICE_TRY(observe_errors(*meter, lesson, caches.back(), seed));
     bar.update(++done);
   }
   const kernels::CacheShape shape = runtime::cache_shape_of(*model.file);
   kernels::Profile profile;
   profile.model_fingerprint = shape.model_fingerprint;
+  put_error_weights(SLUICE_TRY(meter->finish()), model.file->spec().kv_width(), profile);
   for (const kernels::PipelineSpec& spec : specs) {
     std::vector<kernels::CalibrationCache> inputs;
     const kernels::ScoreNeeds needs = SLUICE_TRY(kernels::score_needs_of(spec));
@@ -94,11 +156,16 @@ Status calibrate(const CodecOptions& options) {
     bar.update(++done);
   }
   bar.finish();
+  // Stages have learnt from them; nobody decodes with them.
+  for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
+    profile.erase(kernels::profile_name("fisher", true, layer));
+    profile.erase(kernels::profile_name("fisher", false, layer));
+  }
   const auto path =
       options.output.empty() ? default_profile_path(shape.model_fingerprint) : options.output;
   SLUICE_TRY(runtime::save_profile(path, profile));
-  std::cout << fmt::format("{}: {} tensors, from {} passages\n", path.string(),
-                           profile.names().size(), prompts.size());
+  std::cout << fmt::format("{}: {} tensors, from {} prompts\n", path.string(),
+                           profile.names().size(), lessons.size());
   return {};
 }
 

@@ -17,6 +17,11 @@ void Profile::put(std::string name, DType dtype, std::vector<std::int64_t> shape
   tensors_.insert_or_assign(std::move(name), std::move(tensor));
 }
 
+void Profile::erase(std::string_view name) {
+  const auto found = tensors_.find(name);
+  if (found != tensors_.end()) tensors_.erase(found);
+}
+
 std::optional<TensorView> Profile::find(std::string_view name) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) return std::nullopt;

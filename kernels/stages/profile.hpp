@@ -26,6 +26,9 @@ class Profile {
   // Copies; replaces a tensor of the same name. `shape`: row-major, at most kTensorRankMax.
   void put(std::string name, DType dtype, std::vector<std::int64_t> shape, Bytes data);
 
+  // Nothing happens when there is none.
+  void erase(std::string_view name);
+
   // Valid as long as the profile is and nobody calls put.
   std::optional<TensorView> find(std::string_view name) const;
 

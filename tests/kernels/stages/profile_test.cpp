@@ -25,6 +25,9 @@ TEST(Profile, GivesBackWhatWasPut) {
   EXPECT_EQ(found->as<float>()[1], -2.0F);
   EXPECT_FALSE(profile.find("klt.basis.v.7").has_value());
   EXPECT_THAT(profile.names(), ElementsAre("klt.basis.k.7"));
+  profile.erase("another");
+  profile.erase("klt.basis.k.7");
+  EXPECT_TRUE(profile.names().empty());
 }
 
 TEST(Profile, SaysWhatIsMissingOrOfAnotherShape) {

@@ -81,7 +81,8 @@ Status ComponentSpread::finish(std::string_view tables, float rounding, Profile&
                                         kWaterSymbols);
   std::vector<float> offsets(static_cast<std::size_t>(kDeviationClasses) * kWaterOffsets, 0.0F);
   for (int c = 0; c < kDeviationClasses; ++c) {
-    std::vector<double> weights(kWaterSymbols, kFloor * total_);
+    const WaterAlphabet alphabet = WaterAlphabet::of(c);
+    std::vector<double> weights(std::size_t{1} << alphabet.bits, kFloor * total_);
     std::vector<double> sums(kWaterOffsets, 0.0);
     std::vector<double> counts(kWaterOffsets, 0.0);
     for (int point = 0; point < kPoints; ++point) {
@@ -93,14 +94,14 @@ Status ComponentSpread::finish(std::string_view tables, float rounding, Profile&
         if (weight == 0.0) continue;
         const double x = (static_cast<double>(bin) + 0.5) * kMost / kBins * ratio;
         const double number = std::floor(x + static_cast<double>(rounding));
-        if (number > kWaterZero) {
-          weights[kWaterEscape] += weight;
+        if (number > alphabet.reach) {
+          weights[alphabet.escape] += weight;
           continue;
         }
         const auto size = static_cast<int>(number);
         // Both signs alike.
-        weights[static_cast<std::size_t>(kWaterZero + size)] += weight / 2.0;
-        weights[static_cast<std::size_t>(kWaterZero - size)] += weight / 2.0;
+        weights[static_cast<std::size_t>(alphabet.reach + size)] += weight / 2.0;
+        weights[static_cast<std::size_t>(alphabet.reach - size)] += weight / 2.0;
         if (size < kWaterOffsets) {
           sums[static_cast<std::size_t>(size)] += weight * (x - number);
           counts[static_cast<std::size_t>(size)] += weight;

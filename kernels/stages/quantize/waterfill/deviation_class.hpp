@@ -18,16 +18,28 @@ namespace sluice::kernels {
 inline constexpr int kDeviationClassFirst = -20;  // below, a component is practically always 0
 inline constexpr int kDeviationClasses = 57;      // above, it is practically uniform
 inline constexpr int kWaterSymbols = 256;
-inline constexpr std::uint8_t kWaterZero = 127;  // the symbol of 0; 0 to 254 are -127 to 127
-inline constexpr std::uint8_t kWaterEscape = 255;
 inline constexpr int kWaterOffsets = 16;  // numbers from this on lie in their bins' middles
+
+// The symbols of a class: 4 bits where numbers hardly reach 8, which entropy coders decode faster,
+// else 8. The middle symbol but one is 0; the last one escapes.
+inline constexpr int kNarrowClasses = 23;  // deviations up to 1.5 steps
+struct WaterAlphabet {
+  std::uint8_t bits;
+  std::uint8_t reach;  // symbols 0 to 2 * reach are -reach to reach
+  std::uint8_t escape;
+
+  static constexpr WaterAlphabet of(int deviation_class) {
+    return deviation_class < kNarrowClasses ? WaterAlphabet{4, 7, 15} : WaterAlphabet{8, 127, 255};
+  }
+};
 
 // By comparisons with constants: the same on every machine. 0 for what is no number.
 int deviation_class(float variance, float step);
 
 // The profile's names for pipeline `tables`.
-std::string water_frequency_name(std::string_view tables);  // I32 [classes][symbols]
-std::string water_offset_name(std::string_view tables);     // FP32 [classes][offsets]
+// I32 [classes][kWaterSymbols]; of narrow classes the first 16 count.
+std::string water_frequency_name(std::string_view tables);
+std::string water_offset_name(std::string_view tables);  // FP32 [classes][offsets]
 
 // How normalized components (of unit variance) are spread: fills both tensors.
 class ComponentSpread {

@@ -56,7 +56,9 @@ std::int32_t number_of(float value, float inverse, float rounding) {
 
 class Encoder final : public QuantizePlan {
  public:
-  explicit Encoder(Water water) : water_(std::move(water)) {}
+  explicit Encoder(Water water) : water_(std::move(water)) {
+    for (const std::uint16_t c : water_.shape.context) alphabets_.push_back(WaterAlphabet::of(c));
+  }
   const SymbolShape& symbols() const override { return water_.shape; }
   std::size_t side_bytes_max(std::int64_t rows) const override {
     return static_cast<std::size_t>(rows) * water_.shape.bits.size() * sizeof(std::int32_t);
@@ -70,11 +72,12 @@ class Encoder final : public QuantizePlan {
       const float* values = rows.row(row);
       for (std::int64_t column = 0; column < rows.columns; ++column) {
         const std::int32_t number = number_of(values[column], inverse, water_.rounding);
-        if (number >= -kWaterZero && number <= kWaterZero) {
-          *symbols++ = static_cast<std::uint8_t>(number + kWaterZero);
+        const WaterAlphabet alphabet = alphabets_[static_cast<std::size_t>(column)];
+        if (number >= -alphabet.reach && number <= alphabet.reach) {
+          *symbols++ = static_cast<std::uint8_t>(number + alphabet.reach);
           continue;
         }
-        *symbols++ = kWaterEscape;
+        *symbols++ = alphabet.escape;
         std::memcpy(at, &number, sizeof number);
         at += sizeof number;
       }
@@ -84,6 +87,7 @@ class Encoder final : public QuantizePlan {
 
  private:
   Water water_;
+  std::vector<WaterAlphabet> alphabets_;  // by column
 };
 
 class Decoder final : public DequantizePlan {
@@ -100,7 +104,7 @@ class Decoder final : public DequantizePlan {
       for (std::int64_t column = 0; column < rows.columns; ++column) {
         const std::uint8_t symbol = *symbols++;
         values[column] = tables_[std::size_t{classes[column]} * kWaterSymbols + symbol];
-        if (symbol != kWaterEscape) continue;
+        if (symbol != WaterAlphabet::of(classes[column]).escape) continue;
         std::int32_t number = 0;
         if (side.size() - used < sizeof number) {
           return make_error(ErrorCode::kCorrupt, "waterfill: escaped numbers are missing");
@@ -123,7 +127,7 @@ class Decoder final : public DequantizePlan {
     for (int c = 0; c < kDeviationClasses; ++c) {
       each.shape.context[0] = static_cast<std::uint16_t>(c);
       for (int symbol = 0; symbol < kWaterSymbols; ++symbol) {
-        tables.push_back(each.value(0, symbol - kWaterZero));
+        tables.push_back(each.value(0, symbol - WaterAlphabet::of(c).reach));
       }
     }
     return tables;
@@ -208,10 +212,10 @@ class Waterfill final : public QuantizeStage {
       const std::size_t level = std::max<std::size_t>(plane.level, 1) - 1;
       water.step *= levels[std::min(level, levels.size() - 1)];
     }
-    water.shape.bits.assign(static_cast<std::size_t>(columns), 8);
     for (std::int64_t column = 0; column < columns; ++column) {
-      water.shape.context.push_back(
-          static_cast<std::uint16_t>(deviation_class(variances.as<float>()[column], water.step)));
+      const int of_column = deviation_class(variances.as<float>()[column], water.step);
+      water.shape.context.push_back(static_cast<std::uint16_t>(of_column));
+      water.shape.bits.push_back(WaterAlphabet::of(of_column).bits);
     }
     water.shape.family = water_frequency_name(plane.tables);
     return water;
