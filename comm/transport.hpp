@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/core/bytes.hpp"
+#include "kernels/core/device.hpp"
 #include "kernels/core/result.hpp"
 
 namespace sluice::comm {
@@ -25,7 +26,7 @@ using NodeId = std::uint32_t;
 // Chosen by the caller, given back in the completion; 0 means "tell me nothing on success".
 using OperationId = std::uint64_t;
 
-enum class MemoryKind : std::uint8_t { kHost, kCuda };
+using sluice::MemoryKind;
 
 // Memory the transport allocated and registered; it lives until release() or the transport's end.
 struct Region {

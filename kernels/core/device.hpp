@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether this build and this machine have CUDA.
+// Whether this build and this machine have CUDA, and where memory is.
 #pragma once
 
+#include <cstdint>
+
 namespace sluice {
+
+enum class MemoryKind : std::uint8_t { kHost, kCuda };
 
 bool is_built_with_cuda();
 

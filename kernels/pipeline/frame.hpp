@@ -58,6 +58,10 @@ class FrameDecoder {
   struct Target {
     std::span<const KvPages> pages;  // layer_count of them, reaching every row
     std::int64_t row_first = 0;      // of the frame's first token (streaming: what came before)
+    // As of an EncodeTask. Where a stage does not run on CUDA, the rows' blocks are copied to the
+    // host and back: nobody else may write to them meanwhile.
+    MemoryKind memory = MemoryKind::kHost;
+    void* stream = nullptr;
   };
   // Checks the checksum, the model and every length before use. `kept_positions`: null, or gets
   // [layer_count][kv_heads] lists of original positions. On an error the pages' rows of this frame

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/core/bytes.hpp"
+#include "kernels/core/device.hpp"
 #include "kernels/core/result.hpp"
 #include "kernels/elementwise/kv_pages.hpp"
 #include "kernels/stages/stage.hpp"
@@ -48,6 +49,12 @@ struct EncodeTask {
   std::span<const LayerScores> scores;
   const struct LayerPlan* plan = nullptr;  // of plan_layers(), if needs_all_layers()
   std::uint64_t seed = 0;
+  // Of the pages' blocks. kCuda: pages are of the thread's current device, what is queued on
+  // `stream` (a cudaStream_t; nullptr is the default one) comes first, and encode() waits for it.
+  // Where all stages have runs_on_cuda, the rows are coded on the device; else the tokens' blocks
+  // are copied to pinned host memory once and coded there. The frames are the same.
+  MemoryKind memory = MemoryKind::kHost;
+  void* stream = nullptr;
 };
 
 // What the layers of one request get of its budget, once all scores are known.
@@ -61,7 +68,8 @@ struct EncodeReport {
   std::size_t frame_bytes = 0;
   std::int64_t elements = 0;  // of K and V before selection
   std::int64_t elements_kept = 0;
-  bool is_raw = false;  // the pipeline's frame would have been larger than raw rows
+  bool is_raw = false;     // the pipeline's frame would have been larger than raw rows
+  bool on_device = false;  // coded where the pages are; always false for pages on the host
 };
 
 // Memory of one encoding or decoding thread, kept between frames: about one layer in FP32.

@@ -8,6 +8,11 @@
 //
 // Results are bit-identical on every CPU: +, -, *, /, sqrt and rounding in a fixed order, no
 // contraction (-ffp-contract=off), none of libm's other functions on the way to a frame.
+//
+// A stage whose row says runs_on_cuda works in a device's memory too, by the plans' *_on(): the
+// same results for all rows of the plane at once, with every pointer of the queue's memory, queued.
+// Such a stage needs no rows when a plan begins. A select stage runs on CUDA if it never looks at
+// K and V.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +23,7 @@
 #include <vector>
 
 #include "kernels/core/bytes.hpp"
+#include "kernels/core/device_queue.hpp"
 #include "kernels/core/result.hpp"
 #include "kernels/stages/matrix.hpp"
 #include "kernels/stages/parameters.hpp"
@@ -25,6 +31,10 @@
 #include "kernels/stages/select/scores.hpp"
 
 namespace sluice::kernels {
+
+inline Error no_device_code() {
+  return make_error(ErrorCode::kInternal, "a stage without code for a device was run on one");
+}
 
 enum class StageRole : std::uint8_t { kSelect, kTransform, kQuantize, kCorrect, kEntropy };
 
@@ -100,6 +110,10 @@ class TransformPlan {
   virtual std::int64_t columns() const = 0;  // of the transformed rows
   // `row_first`: the tile's first row within the plane.
   virtual void forward(std::int64_t row_first, ConstMatrix rows, Matrix transformed) = 0;
+  virtual Status forward_on(DeviceQueue& queue, ConstMatrix rows, Matrix transformed) {
+    (void)queue, (void)rows, (void)transformed;
+    return no_device_code();
+  }
 };
 
 class InversePlan {
@@ -107,6 +121,10 @@ class InversePlan {
   virtual ~InversePlan() = default;
   virtual std::int64_t columns() const = 0;  // of the transformed rows
   virtual void inverse(std::int64_t row_first, ConstMatrix transformed, Matrix rows) = 0;
+  virtual Status inverse_on(DeviceQueue& queue, ConstMatrix transformed, Matrix rows) {
+    (void)queue, (void)transformed, (void)rows;
+    return no_device_code();
+  }
 };
 
 class TransformStage : public Stage {
@@ -151,6 +169,11 @@ class QuantizePlan {
   // `symbols`: [symbol_rows(rows)][symbols().bits.size()]. Returns the bytes written to `side`.
   virtual std::size_t encode(std::int64_t row_first, ConstMatrix rows, std::uint8_t* symbols,
                              std::byte* side) = 0;
+  virtual Result<std::size_t> encode_on(DeviceQueue& queue, ConstMatrix rows, std::uint8_t* symbols,
+                                        std::byte* side) {
+    (void)queue, (void)rows, (void)symbols, (void)side;
+    return no_device_code();
+  }
 };
 
 class DequantizePlan {
@@ -161,6 +184,11 @@ class DequantizePlan {
   // unpacks them.
   virtual Result<std::size_t> decode(std::int64_t row_first, const std::uint8_t* symbols,
                                      Bytes side, Matrix rows) = 0;
+  virtual Result<std::size_t> decode_on(DeviceQueue& queue, const std::uint8_t* symbols, Bytes side,
+                                        Matrix rows) {
+    (void)queue, (void)symbols, (void)side, (void)rows;
+    return no_device_code();
+  }
 };
 
 class QuantizeStage : public Stage {
@@ -200,6 +228,17 @@ class EntropyStage : public Stage {
   // `in` is exactly what encode appended. Every symbol is below 2^bits of its column on success.
   virtual Status decode(const Plane& plane, const SymbolShape& shape, std::int64_t rows, Bytes in,
                         std::uint8_t* symbols) const = 0;
+  // `symbols` are of the queue's memory; coded bytes are the host's. Encoding waits for the queue.
+  virtual Status encode_on(DeviceQueue& queue, const Plane& plane, const SymbolShape& shape,
+                           std::int64_t rows, const std::uint8_t* symbols, ByteWriter& out) const {
+    (void)queue, (void)plane, (void)shape, (void)rows, (void)symbols, (void)out;
+    return no_device_code();
+  }
+  virtual Status decode_on(DeviceQueue& queue, const Plane& plane, const SymbolShape& shape,
+                           std::int64_t rows, Bytes in, std::uint8_t* symbols) const {
+    (void)queue, (void)plane, (void)shape, (void)rows, (void)in, (void)symbols;
+    return no_device_code();
+  }
 };
 
 // One row of the registry (registry.cpp). Ids are never reused: frames carry them.
@@ -211,6 +250,7 @@ struct StageRow {
   std::span<const ParameterRow> parameters;
   const char* summary;  // with the method's source
   Result<std::unique_ptr<Stage>> (*create)(const Parameters& parameters);
+  bool runs_on_cuda = false;
 };
 
 }  // namespace sluice::kernels
