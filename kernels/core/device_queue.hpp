@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <type_traits>
 
 #include "kernels/core/result.hpp"
 
@@ -48,8 +49,8 @@ Result<T*> room_for(DeviceQueue& queue, std::size_t count) {
 
 // A copy in the device's memory; `values` stays until wait().
 template <class T>
-Result<T*> upload(DeviceQueue& queue, std::span<const T> values) {
-  T* const room = SLUICE_TRY(room_for<T>(queue, values.size()));
+Result<std::remove_const_t<T>*> upload(DeviceQueue& queue, std::span<T> values) {
+  auto* const room = SLUICE_TRY(room_for<std::remove_const_t<T>>(queue, values.size()));
   SLUICE_TRY(queue.copy_to_device(values.data(), values.size_bytes(), room));
   return room;
 }

@@ -33,6 +33,18 @@ class SymbolCoder {
   // Writes the active columns only. kCorrupt: `in` is not what encode gave.
   virtual Status decode(const SymbolGroups& groups, const SymbolModel& model, std::int64_t rows,
                         Bytes in, std::uint8_t* symbols) const = 0;
+  // The same for symbols in the queue's memory; waits for it. Of stages that run on CUDA.
+  virtual Result<std::vector<std::byte>> encode_on(DeviceQueue& queue, const SymbolGroups& groups,
+                                                   const SymbolModel& model, std::int64_t rows,
+                                                   const std::uint8_t* symbols) const {
+    (void)queue, (void)groups, (void)model, (void)rows, (void)symbols;
+    return no_device_code();
+  }
+  virtual Status decode_on(DeviceQueue& queue, const SymbolGroups& groups, const SymbolModel& model,
+                           std::int64_t rows, Bytes in, std::uint8_t* symbols) const {
+    (void)queue, (void)groups, (void)model, (void)rows, (void)in, (void)symbols;
+    return no_device_code();
+  }
 };
 
 // As EntropyStage::encode and decode.
@@ -41,5 +53,16 @@ Status encode_plane(const SymbolCoder& coder, TableSource source, const Plane& p
                     ByteWriter& out);
 Status decode_plane(const SymbolCoder& coder, const Plane& plane, const SymbolShape& shape,
                     std::int64_t rows, Bytes in, std::uint8_t* symbols);
+
+// As EntropyStage::encode_on and decode_on.
+struct PlaneSymbols {
+  const Plane& plane;
+  const SymbolShape& shape;
+  std::int64_t rows;
+};
+Status encode_plane_on(DeviceQueue& queue, const SymbolCoder& coder, TableSource source,
+                       const PlaneSymbols& of, const std::uint8_t* symbols, ByteWriter& out);
+Status decode_plane_on(DeviceQueue& queue, const SymbolCoder& coder, const PlaneSymbols& of,
+                       Bytes in, std::uint8_t* symbols);
 
 }  // namespace sluice::kernels

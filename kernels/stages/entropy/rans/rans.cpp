@@ -7,12 +7,44 @@
 
 #include "kernels/stages/entropy/plane_coder.hpp"
 #include "kernels/stages/entropy/rans/rans_coder.hpp"
+#include "kernels/stages/entropy/rans/rans_queue.hpp"
 #include "kernels/stages/entropy/symbol_tables.hpp"
 
 namespace sluice::kernels {
 namespace {
 
 constexpr const char* kName = "rans";
+
+// The blocks of coded bytes.
+struct ReadWords {
+  std::vector<std::uint16_t> padded;  // aligned, and with zeros behind each block
+  std::vector<RansBlockWords> of_block;
+
+  static Result<ReadWords> of(const RansLayout& layout, Bytes in) {
+    const auto truncated = [] {
+      return make_error(ErrorCode::kCorrupt, "a rANS block is cut short");
+    };
+    const auto blocks = static_cast<std::size_t>(layout.blocks());
+    if (in.size() / sizeof(std::uint32_t) < blocks) return truncated();
+    Bytes words = in.subspan(blocks * sizeof(std::uint32_t));
+    const auto states = static_cast<std::size_t>(2 * layout.lanes());
+    ReadWords read;
+    read.padded.resize(words.size() / 2 + blocks * kRansPadWords);
+    read.of_block.resize(blocks);
+    std::uint16_t* next = read.padded.data();
+    for (std::size_t block = 0; block < blocks; ++block) {
+      std::uint32_t count = 0;
+      std::memcpy(&count, in.data() + block * sizeof count, sizeof count);
+      if (count < states || words.size() / 2 < count) return truncated();
+      std::memcpy(next, words.data(), count * sizeof(std::uint16_t));
+      words = words.subspan(count * sizeof(std::uint16_t));
+      read.of_block[block] = {next, count};
+      next += count + kRansPadWords;
+    }
+    if (!words.empty()) return make_error(ErrorCode::kCorrupt, "bytes after the last rANS block");
+    return read;  // moving it leaves the words where they are
+  }
+};
 
 class RansCoder final : public SymbolCoder {
  public:
@@ -21,7 +53,32 @@ class RansCoder final : public SymbolCoder {
 
   std::vector<std::byte> encode(const SymbolGroups& groups, const SymbolModel& model,
                                 std::int64_t rows, const std::uint8_t* symbols) const override {
-    const RansWords coded = rans_encode({groups, model, rows}, symbols);
+    return written(rans_encode({groups, model, rows}, symbols));
+  }
+  Result<std::vector<std::byte>> encode_on(DeviceQueue& queue, const SymbolGroups& groups,
+                                           const SymbolModel& model, std::int64_t rows,
+                                           const std::uint8_t* symbols) const override {
+    return written(SLUICE_TRY(rans_encode_on(queue, {groups, model, rows}, symbols)));
+  }
+
+  Status decode(const SymbolGroups& groups, const SymbolModel& model, std::int64_t rows, Bytes in,
+                std::uint8_t* symbols) const override {
+    const RansProblem problem{groups, model, rows};
+    const ReadWords read = SLUICE_TRY(ReadWords::of(problem.layout(), in));
+    if (!rans_decode(problem, read.of_block, symbols)) {
+      return make_error(ErrorCode::kCorrupt, "a rANS block does not end where it began");
+    }
+    return {};
+  }
+  Status decode_on(DeviceQueue& queue, const SymbolGroups& groups, const SymbolModel& model,
+                   std::int64_t rows, Bytes in, std::uint8_t* symbols) const override {
+    const RansProblem problem{groups, model, rows};
+    const ReadWords read = SLUICE_TRY(ReadWords::of(problem.layout(), in));
+    return rans_decode_on(queue, problem, read.of_block, symbols);
+  }
+
+ private:
+  static std::vector<std::byte> written(const RansWords& coded) {
     const std::size_t blocks = coded.words_first.size() - 1;
     const std::size_t words_bytes = coded.words.size() * sizeof(std::uint16_t);
     std::vector<std::byte> bytes(blocks * sizeof(std::uint32_t) + words_bytes);
@@ -33,37 +90,6 @@ class RansCoder final : public SymbolCoder {
     std::memcpy(bytes.data() + blocks * sizeof(std::uint32_t), coded.words.data(), words_bytes);
     return bytes;
   }
-
-  Status decode(const SymbolGroups& groups, const SymbolModel& model, std::int64_t rows, Bytes in,
-                std::uint8_t* symbols) const override {
-    const RansProblem problem{groups, model, rows};
-    const RansLayout layout = problem.layout();
-    const auto blocks = static_cast<std::size_t>(layout.blocks());
-    if (in.size() / sizeof(std::uint32_t) < blocks) return truncated();
-    Bytes words = in.subspan(blocks * sizeof(std::uint32_t));
-    const auto states = static_cast<std::size_t>(2 * layout.lanes());
-    // Aligned, and with zeros behind each block.
-    std::vector<std::uint16_t> padded(words.size() / 2 + blocks * kRansPadWords);
-    std::vector<RansBlockWords> of_block(blocks);
-    std::uint16_t* next = padded.data();
-    for (std::size_t block = 0; block < blocks; ++block) {
-      std::uint32_t count = 0;
-      std::memcpy(&count, in.data() + block * sizeof count, sizeof count);
-      if (count < states || words.size() / 2 < count) return truncated();
-      std::memcpy(next, words.data(), count * sizeof(std::uint16_t));
-      words = words.subspan(count * sizeof(std::uint16_t));
-      of_block[block] = {next, count};
-      next += count + kRansPadWords;
-    }
-    if (!words.empty()) return make_error(ErrorCode::kCorrupt, "bytes after the last rANS block");
-    if (!rans_decode(problem, of_block, symbols)) {
-      return make_error(ErrorCode::kCorrupt, "a rANS block does not end where it began");
-    }
-    return {};
-  }
-
- private:
-  static Error truncated() { return make_error(ErrorCode::kCorrupt, "a rANS block is cut short"); }
 };
 
 class RansStage final : public EntropyStage {
@@ -80,6 +106,14 @@ class RansStage final : public EntropyStage {
   Status decode(const Plane& plane, const SymbolShape& shape, std::int64_t rows, Bytes in,
                 std::uint8_t* symbols) const override {
     return decode_plane(coder_, plane, shape, rows, in, symbols);
+  }
+  Status encode_on(DeviceQueue& queue, const Plane& plane, const SymbolShape& shape,
+                   std::int64_t rows, const std::uint8_t* symbols, ByteWriter& out) const override {
+    return encode_plane_on(queue, coder_, source_, {plane, shape, rows}, symbols, out);
+  }
+  Status decode_on(DeviceQueue& queue, const Plane& plane, const SymbolShape& shape,
+                   std::int64_t rows, Bytes in, std::uint8_t* symbols) const override {
+    return decode_plane_on(queue, coder_, {plane, shape, rows}, in, symbols);
   }
 
  private:
@@ -113,7 +147,8 @@ StageRow rans_row() {
           .summary =
               "interleaved rANS, 32 states per stream (Duda, arXiv 1311.2540; Giesen, "
               "arXiv 1402.3392)",
-          .create = create};
+          .create = create,
+          .runs_on_cuda = true};
 }
 
 }  // namespace sluice::kernels

@@ -26,7 +26,8 @@ StageRow fp8_row() {
           .version = 1,
           .parameters = kParameters,
           .summary = "FP8 E4M3 with a scale per token and head (OCP 8-bit floating point)",
-          .create = create};
+          .create = create,
+          .runs_on_cuda = true};
 }
 
 }  // namespace sluice::kernels

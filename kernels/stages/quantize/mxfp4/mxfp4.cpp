@@ -21,7 +21,8 @@ StageRow mxfp4_row() {
           .version = 1,
           .parameters = {},
           .summary = "MXFP4: E2M1, groups of 32, power-of-two scales (OCP Microscaling 1.0)",
-          .create = create};
+          .create = create,
+          .runs_on_cuda = true};
 }
 
 }  // namespace sluice::kernels

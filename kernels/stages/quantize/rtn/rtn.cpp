@@ -38,7 +38,27 @@ struct RtnPlane {
     result.rows = rows;
     return result;
   }
+  // Encoding only reads `rows`, decoding the symbols and `side`.
+  RtnTask tile(ConstMatrix rows, const std::uint8_t* symbols, const std::byte* side) const {
+    RtnTask result = tile(rows.rows);
+    result.values = const_cast<float*>(rows.data);
+    result.stride = rows.stride;
+    result.symbols = const_cast<std::uint8_t*>(symbols);
+    result.side = const_cast<std::byte*>(side);
+    return result;
+  }
 };
+
+template <bool kIsEncoder>
+Status run_on(DeviceQueue& queue, const RtnTask& task) {
+  if (queue.is_cuda()) {
+    return kIsEncoder ? rtn_encode_on_cuda(task, queue.stream())
+                      : rtn_decode_on_cuda(task, queue.stream());
+  }
+  with_rtn_body<kIsEncoder>(task,
+                            [](std::int64_t grid, const auto& body) { run_on_host(grid, body); });
+  return {};
+}
 
 class RtnEncoder final : public QuantizePlan {
  public:
@@ -49,12 +69,14 @@ class RtnEncoder final : public QuantizePlan {
   }
   std::size_t encode(std::int64_t /*row_first*/, ConstMatrix rows, std::uint8_t* symbols,
                      std::byte* side) override {
-    RtnTask task = plane_.tile(rows.rows);
-    task.values = const_cast<float*>(rows.data);  // the encoder only reads
-    task.stride = rows.stride;
-    task.symbols = symbols;
-    task.side = side;
+    const RtnTask task = plane_.tile(rows, symbols, side);
     rtn_encode_on_host(task);
+    return static_cast<std::size_t>(task.side_bytes());
+  }
+  Result<std::size_t> encode_on(DeviceQueue& queue, ConstMatrix rows, std::uint8_t* symbols,
+                                std::byte* side) override {
+    const RtnTask task = plane_.tile(rows, symbols, side);
+    SLUICE_TRY(run_on<true>(queue, task));
     return static_cast<std::size_t>(task.side_bytes());
   }
 
@@ -68,18 +90,24 @@ class RtnDecoder final : public DequantizePlan {
   const SymbolShape& symbols() const override { return plane_.shape; }
   Result<std::size_t> decode(std::int64_t /*row_first*/, const std::uint8_t* symbols, Bytes side,
                              Matrix rows) override {
-    RtnTask task = plane_.tile(rows.rows);
-    task.values = rows.data;
-    task.stride = rows.stride;
-    task.symbols = const_cast<std::uint8_t*>(symbols);  // the decoder only reads both
-    task.side = const_cast<std::byte*>(side.data());
-    const auto bytes = static_cast<std::size_t>(task.side_bytes());
-    if (side.size() < bytes) return make_error(ErrorCode::kCorrupt, "rtn: scales are missing");
+    const RtnTask task = SLUICE_TRY(task_of(symbols, side, rows));
     rtn_decode_on_host(task);
-    return bytes;
+    return static_cast<std::size_t>(task.side_bytes());
+  }
+  Result<std::size_t> decode_on(DeviceQueue& queue, const std::uint8_t* symbols, Bytes side,
+                                Matrix rows) override {
+    const RtnTask task = SLUICE_TRY(task_of(symbols, side, rows));
+    SLUICE_TRY(run_on<false>(queue, task));
+    return static_cast<std::size_t>(task.side_bytes());
   }
 
  private:
+  Result<RtnTask> task_of(const std::uint8_t* symbols, Bytes side, Matrix rows) const {
+    const RtnTask task = plane_.tile(rows, symbols, side.data());
+    if (side.size() >= static_cast<std::size_t>(task.side_bytes())) return task;
+    return make_error(ErrorCode::kCorrupt, "rtn: scales are missing");
+  }
+
   RtnPlane plane_;
 };
 
@@ -157,7 +185,8 @@ StageRow rtn_row() {
           .version = 1,
           .parameters = kParameters,
           .summary = "round to nearest in groups, 2 to 8 bits",
-          .create = create};
+          .create = create,
+          .runs_on_cuda = true};
 }
 
 }  // namespace sluice::kernels

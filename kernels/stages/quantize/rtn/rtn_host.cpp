@@ -106,25 +106,54 @@ HWY_INLINE void scales_at(const Work& work, Groups& groups, std::size_t at) {
   groups.has_cuts = groups.has_cuts || !hn::AllFalse(d, is_cut);
 }
 
-// Of `count` groups, which are entries from `entry` on of a line.
+// A few numbers of 16 bits: a call of memcpy would take as long as their row.
+HWY_INLINE void copy_numbers(const void* from, void* to, std::size_t count) {
+  constexpr std::size_t kFew = 32;
+  if (count > kFew) {
+    std::memcpy(to, from, 2 * count);
+    return;
+  }
+  const auto* in = static_cast<const std::byte*>(from);
+  auto* out = static_cast<std::byte*>(to);
+  for (; count >= 4; count -= 4, in += 8, out += 8) std::memcpy(out, in, 8);
+  for (; count > 0; --count, in += 2, out += 2) std::memcpy(out, in, 2);
+}
+
+// body(groups before, groups, line, entry) for `count` groups that may go on in further lines.
+template <class Body>
+HWY_INLINE void each_line(const Work& work, std::size_t count, std::int64_t line,
+                          std::int64_t entry, const Body& body) {
+  const std::int64_t entries = work.task.line_entries();
+  for (std::size_t before = 0; before < count; ++line, entry = 0) {
+    const std::size_t part = std::min(count - before, static_cast<std::size_t>(entries - entry));
+    body(before, part, line, entry);
+    before += part;
+  }
+}
+
+// Of `count` groups, which are entries from `entry` on of a line, and of those after it.
 HWY_INLINE void find_scales(const Work& work, Groups& groups, std::size_t count, std::int64_t line,
                             std::int64_t entry) {
   for (std::size_t i = count; i % kLanes != 0; ++i) groups.low[i] = groups.high[i] = 0.0F;
   groups.has_cuts = false;
   for (std::size_t i = 0; i < count; i += kLanes) scales_at(work, groups, i);
-  std::memcpy(work.task.scale_at(line, entry), groups.scale_bits, 2 * count);
-  if (!work.task.is_symmetric) {
-    std::memcpy(work.task.zero_at(line, entry), groups.zero_bits, 2 * count);
-  }
+  each_line(work, count, line, entry,
+            [&](std::size_t before, std::size_t part, std::int64_t l, std::int64_t e) HWY_ATTR {
+              copy_numbers(groups.scale_bits + before, work.task.scale_at(l, e), part);
+              if (work.task.is_symmetric) return;
+              copy_numbers(groups.zero_bits + before, work.task.zero_at(l, e), part);
+            });
 }
 
 HWY_INLINE void read_scales(const Work& work, Groups& groups, std::size_t count, std::int64_t line,
                             std::int64_t entry) {
   const FloatTag d;
-  std::memcpy(groups.scale_bits, work.task.scale_at(line, entry), 2 * count);
-  if (!work.task.is_symmetric) {
-    std::memcpy(groups.zero_bits, work.task.zero_at(line, entry), 2 * count);
-  }
+  each_line(work, count, line, entry,
+            [&](std::size_t before, std::size_t part, std::int64_t l, std::int64_t e) HWY_ATTR {
+              copy_numbers(work.task.scale_at(l, e), groups.scale_bits + before, part);
+              if (work.task.is_symmetric) return;
+              copy_numbers(work.task.zero_at(l, e), groups.zero_bits + before, part);
+            });
   const auto negative_half = hn::Set(d, -power_of_two(work.task.bits - 1));
   for (std::size_t i = 0; i < count; i += kLanes) {
     const auto scale = load(d, groups.scale_bits + i);
@@ -177,9 +206,17 @@ template <bool kIsEncoder, std::size_t kVectors>
 void run_tokens(const Work& work) {
   Groups groups;
   const std::size_t step = kChunk * work.group;
-  for (std::int64_t row = 0; row < work.task.rows; ++row) {
-    for (std::size_t first = 0; first < work.columns; first += step) {
-      const std::size_t count = std::min(step, work.columns - first);
+  const auto entries = static_cast<std::size_t>(work.task.line_entries());
+  // Rows of whole groups that follow each other: as many as a chunk has room for are done as one.
+  const bool is_even =
+      static_cast<std::size_t>(work.task.stride) == work.columns && work.columns % work.group == 0;
+  const auto together = static_cast<std::int64_t>(
+      is_even ? std::max<std::size_t>(kChunk / std::max<std::size_t>(entries, 1), 1) : 1);
+  for (std::int64_t row = 0; row < work.task.rows; row += together) {
+    const std::size_t rows = static_cast<std::size_t>(std::min(together, work.task.rows - row));
+    const std::size_t length = rows * work.columns;
+    for (std::size_t first = 0; first < length; first += step) {
+      const std::size_t count = std::min(step, length - first);
       const std::size_t in_chunk = (count + work.group - 1) / work.group;
       const auto entry = static_cast<std::int64_t>(first / work.group);
       float* values = work.task.values + row * work.task.stride + first;

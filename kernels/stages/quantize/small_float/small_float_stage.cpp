@@ -21,6 +21,28 @@ SymbolShape shape_of(const SmallFloatTask& task) {
   return shape;
 }
 
+// Encoding only reads `rows`, decoding the symbols and `side`.
+SmallFloatTask tile_of(SmallFloatTask task, ConstMatrix rows, const std::uint8_t* symbols,
+                       const std::byte* side) {
+  task.values = const_cast<float*>(rows.data);
+  task.rows = rows.rows;
+  task.stride = rows.stride;
+  task.symbols = const_cast<std::uint8_t*>(symbols);
+  task.side = const_cast<std::byte*>(side);
+  return task;
+}
+
+template <bool kIsEncoder>
+Status run_on(DeviceQueue& queue, const SmallFloatTask& task) {
+  if (queue.is_cuda()) {
+    return kIsEncoder ? small_float_encode_on_cuda(task, queue.stream())
+                      : small_float_decode_on_cuda(task, queue.stream());
+  }
+  with_small_float_body<kIsEncoder>(
+      task, [](std::int64_t grid, const auto& body) { run_on_host(grid, body); });
+  return {};
+}
+
 class SmallFloatEncoder final : public QuantizePlan {
  public:
   explicit SmallFloatEncoder(const SmallFloatTask& task) : task_(task), shape_(shape_of(task)) {}
@@ -32,13 +54,14 @@ class SmallFloatEncoder final : public QuantizePlan {
   }
   std::size_t encode(std::int64_t /*row_first*/, ConstMatrix rows, std::uint8_t* symbols,
                      std::byte* side) override {
-    SmallFloatTask task = task_;
-    task.values = const_cast<float*>(rows.data);  // the encoder only reads
-    task.rows = rows.rows;
-    task.stride = rows.stride;
-    task.symbols = symbols;
-    task.side = side;
+    const SmallFloatTask task = tile_of(task_, rows, symbols, side);
     small_float_encode_on_host(task);
+    return static_cast<std::size_t>(task.side_bytes());
+  }
+  Result<std::size_t> encode_on(DeviceQueue& queue, ConstMatrix rows, std::uint8_t* symbols,
+                                std::byte* side) override {
+    const SmallFloatTask task = tile_of(task_, rows, symbols, side);
+    SLUICE_TRY(run_on<true>(queue, task));
     return static_cast<std::size_t>(task.side_bytes());
   }
 
@@ -53,21 +76,24 @@ class SmallFloatDecoder final : public DequantizePlan {
   const SymbolShape& symbols() const override { return shape_; }
   Result<std::size_t> decode(std::int64_t /*row_first*/, const std::uint8_t* symbols, Bytes side,
                              Matrix rows) override {
-    SmallFloatTask task = task_;
-    task.values = rows.data;
-    task.rows = rows.rows;
-    task.stride = rows.stride;
-    task.symbols = const_cast<std::uint8_t*>(symbols);  // the decoder only reads both
-    task.side = const_cast<std::byte*>(side.data());
-    const auto bytes = static_cast<std::size_t>(task.side_bytes());
-    if (side.size() < bytes) {
-      return make_error(ErrorCode::kCorrupt, "scales of small floats are missing");
-    }
+    const SmallFloatTask task = SLUICE_TRY(checked(symbols, side, rows));
     small_float_decode_on_host(task);
-    return bytes;
+    return static_cast<std::size_t>(task.side_bytes());
+  }
+  Result<std::size_t> decode_on(DeviceQueue& queue, const std::uint8_t* symbols, Bytes side,
+                                Matrix rows) override {
+    const SmallFloatTask task = SLUICE_TRY(checked(symbols, side, rows));
+    SLUICE_TRY(run_on<false>(queue, task));
+    return static_cast<std::size_t>(task.side_bytes());
   }
 
  private:
+  Result<SmallFloatTask> checked(const std::uint8_t* symbols, Bytes side, Matrix rows) const {
+    const SmallFloatTask task = tile_of(task_, rows, symbols, side.data());
+    if (side.size() >= static_cast<std::size_t>(task.side_bytes())) return task;
+    return make_error(ErrorCode::kCorrupt, "scales of small floats are missing");
+  }
+
   SmallFloatTask task_;
   SymbolShape shape_;
 };

@@ -164,7 +164,8 @@ class WaterCalibration final : public Calibration {
       if (plane.positions[static_cast<std::size_t>(row)] < kSinkTokens) continue;
       for (std::int64_t column = 0; column < rows.columns; ++column) {
         const float variance = variances.as<float>()[column];
-        if (variance > 0.0F) spread_.add(rows.row(row)[column] / std::sqrt(variance));
+        const bool is_known = rows.row(row)[column] == 0.0F;  // by the prefix stage
+        if (variance > 0.0F && !is_known) spread_.add(rows.row(row)[column] / std::sqrt(variance));
       }
     }
     return {};

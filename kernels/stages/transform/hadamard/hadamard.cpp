@@ -23,6 +23,9 @@ class HadamardPlan final : public TransformPlan {
   void forward(std::int64_t /*row_first*/, ConstMatrix rows, Matrix transformed) override {
     rotation_.forward(rows, transformed);
   }
+  Status forward_on(DeviceQueue& queue, ConstMatrix rows, Matrix transformed) override {
+    return rotation_.forward_on(queue, rows, transformed);
+  }
 
  private:
   Rotation rotation_;
@@ -34,6 +37,9 @@ class HadamardInverse final : public InversePlan {
   std::int64_t columns() const override { return rotation_.columns(); }
   void inverse(std::int64_t /*row_first*/, ConstMatrix transformed, Matrix rows) override {
     rotation_.inverse(transformed, rows);
+  }
+  Status inverse_on(DeviceQueue& queue, ConstMatrix transformed, Matrix rows) override {
+    return rotation_.inverse_on(queue, transformed, rows);
   }
 
  private:
@@ -78,7 +84,8 @@ StageRow hadamard_row() {
           .version = 1,
           .parameters = kParameters,
           .summary = "Walsh-Hadamard rotation of each head's channels (QuaRot, 2404.00456)",
-          .create = create};
+          .create = create,
+          .runs_on_cuda = true};
 }
 
 }  // namespace sluice::kernels

@@ -26,6 +26,12 @@ HadamardTask task_of(ConstMatrix from, Matrix to, std::int64_t block) {
   return task;
 }
 
+Status run_on(DeviceQueue& queue, const HadamardTask& task) {
+  if (queue.is_cuda()) return hadamard_on_cuda(task, queue.stream());
+  run_on_host(task.rows * (task.columns / task.size), HadamardBody{task});
+  return {};
+}
+
 }  // namespace
 
 Rotation::Rotation(std::int64_t columns, std::int64_t head_dim, bool has_signs, std::uint64_t seed)
@@ -55,6 +61,19 @@ void Rotation::inverse(ConstMatrix from, Matrix to) const {
   task.before = norm_.data();
   task.after = signs_.empty() ? nullptr : signs_.data();
   hadamard_on_host(task);
+}
+
+Status Rotation::forward_on(DeviceQueue& queue, ConstMatrix from, Matrix to) const {
+  HadamardTask task = task_of(from, to, block_);
+  task.before = SLUICE_TRY(upload(queue, std::span(before_)));
+  return run_on(queue, task);
+}
+
+Status Rotation::inverse_on(DeviceQueue& queue, ConstMatrix from, Matrix to) const {
+  HadamardTask task = task_of(from, to, block_);
+  task.before = SLUICE_TRY(upload(queue, std::span(norm_)));
+  if (!signs_.empty()) task.after = SLUICE_TRY(upload(queue, std::span(signs_)));
+  return run_on(queue, task);
 }
 
 }  // namespace sluice::kernels

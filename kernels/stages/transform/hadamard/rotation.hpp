@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/core/device_queue.hpp"
+#include "kernels/core/result.hpp"
 #include "kernels/stages/matrix.hpp"
 
 namespace sluice::kernels {
@@ -21,6 +23,9 @@ class Rotation {
   // Orthonormal; exact up to FP32's rounding. The matrices may be the same.
   void forward(ConstMatrix from, Matrix to) const;
   void inverse(ConstMatrix from, Matrix to) const;
+  // In a queue's memory; this object stays until its wait().
+  Status forward_on(DeviceQueue& queue, ConstMatrix from, Matrix to) const;
+  Status inverse_on(DeviceQueue& queue, ConstMatrix from, Matrix to) const;
 
  private:
   std::int64_t block_;

@@ -37,13 +37,29 @@ Turning turning(const Plane& plane, Turn direction) {
   return result;
 }
 
-void run(const Turning& turning, std::int64_t row_first, ConstMatrix from, Matrix to) {
+UnropeTask task_of(const Turning& turning, ConstMatrix from, Matrix to) {
   UnropeTask task = turning.task;
   task.from = from.data;
   task.from_stride = from.stride;
   task.to = to.data;
   task.to_stride = to.stride;
   task.rows = from.rows;
+  return task;
+}
+
+// All rows of the plane.
+Status run_on(DeviceQueue& queue, const Turning& turning, ConstMatrix from, Matrix to) {
+  UnropeTask task = task_of(turning, from, to);
+  task.positions = SLUICE_TRY(upload(queue, turning.positions));
+  task.radians =
+      SLUICE_TRY(upload(queue, std::span(task.radians, static_cast<std::size_t>(task.pairs))));
+  if (queue.is_cuda()) return unrope_on_cuda(task, queue.stream());
+  run_on_host(task.rows, UnropeBody{task});
+  return {};
+}
+
+void run(const Turning& turning, std::int64_t row_first, ConstMatrix from, Matrix to) {
+  UnropeTask task = task_of(turning, from, to);
   if (task.pairs == 0) {
     for (std::int64_t row = 0; row < from.rows; ++row) {
       std::copy_n(from.row(row), from.columns, to.row(row));
@@ -65,6 +81,9 @@ class ForwardPlan final : public TransformPlan {
   void forward(std::int64_t row_first, ConstMatrix rows, Matrix transformed) override {
     run(turning_, row_first, rows, transformed);
   }
+  Status forward_on(DeviceQueue& queue, ConstMatrix rows, Matrix transformed) override {
+    return run_on(queue, turning_, rows, transformed);
+  }
 
  private:
   Turning turning_;
@@ -78,6 +97,9 @@ class BackwardPlan final : public InversePlan {
   std::int64_t columns() const override { return columns_; }
   void inverse(std::int64_t row_first, ConstMatrix transformed, Matrix rows) override {
     run(turning_, row_first, transformed, rows);
+  }
+  Status inverse_on(DeviceQueue& queue, ConstMatrix transformed, Matrix rows) override {
+    return run_on(queue, turning_, transformed, rows);
   }
 
  private:
@@ -131,7 +153,8 @@ StageRow unrope_row() {
           .version = 1,
           .parameters = {},
           .summary = "K as it was before RoPE (arXiv 2104.09864); V passes",
-          .create = create};
+          .create = create,
+          .runs_on_cuda = true};
 }
 
 }  // namespace sluice::kernels
