@@ -40,6 +40,7 @@
 #include "kernels/stages/transform/hadamard/hadamard.hpp"
 #include "kernels/stages/transform/klt/klt.hpp"
 #include "kernels/stages/transform/palu/palu.hpp"
+#include "kernels/stages/transform/prefix/prefix.hpp"
 #include "kernels/stages/transform/svd/svd.hpp"
 #include "kernels/stages/transform/unrope/unrope.hpp"
 #include "kernels/stages/transform/xkv/xkv.hpp"
@@ -78,6 +79,7 @@ std::span<const StageRow> stage_table() {
       xkv_row(),
       palu_row(),
       klt_row(),
+      prefix_row(),
       // quantize
       rtn_row(),
       fp8_row(),

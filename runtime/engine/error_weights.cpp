@@ -124,10 +124,10 @@ class Meter final : public ErrorWeightMeter {
       for (std::size_t i = 0; i < leaves.size(); ++i) {
         const at::Tensor rows = gradients[i]
                                     .narrow(0, kSinkTokens, context_tokens - kSinkTokens)
-                                    .reshape({-1, spec_.kv_width()})
-                                    .to(at::kDouble);
+                                    .reshape({-1, spec_.kv_width()});
         const auto layer = i % layers_.size();
-        sums_[i / layers_.size()][layer] += rows.t().mm(rows) / static_cast<double>(count);
+        sums_[i / layers_.size()][layer] +=
+            rows.t().mm(rows).to(at::kDouble) / static_cast<double>(count);
       }
     }
     ++observed_;
