@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "kernels/core/bytes.hpp"
+#include "kernels/core/device_queue.hpp"
 #include "kernels/pipeline/pipeline.hpp"
 #include "kernels/stages/matrix.hpp"
 
@@ -49,6 +50,9 @@ struct Scratch::Buffers {
   GrowingArray<float> tiles[2];
   GrowingArray<std::uint8_t> symbols;
   GrowingArray<std::byte> side;
+  // Of the last frame whose pages were a device's. A test may leave a host queue here: it then
+  // stands for every device.
+  std::unique_ptr<DeviceQueue> queue;
 };
 
 }  // namespace sluice::kernels

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/pipeline/buffers.hpp"
+#include "kernels/pipeline/device/plane_place.hpp"
 #include "kernels/pipeline/frame_format.hpp"
 #include "kernels/pipeline/plane_codec.hpp"
 #include "kernels/pipeline/segment.hpp"
@@ -73,10 +74,16 @@ Status check_model(const FrameHeader& header, const CacheShape& shape) {
   return {};
 }
 
-Status check_target(const FrameParts& parts, const FrameDecoder::Target& target) {
-  const FrameHeader& header = parts.header;
+// Of the head that keeps most.
+std::int64_t kept_rows(const FrameParts& parts) {
   std::int64_t kept = 0;
   for (const LevelSet& set : parts.sets) kept = std::max(kept, set.kept());
+  return kept;
+}
+
+Status check_target(const FrameParts& parts, const FrameDecoder::Target& target) {
+  const FrameHeader& header = parts.header;
+  const std::int64_t kept = kept_rows(parts);
   bool is_right =
       static_cast<std::int64_t>(target.pages.size()) == header.layer_count && target.row_first >= 0;
   for (const KvPages& pages : target.pages) {
@@ -97,17 +104,16 @@ Status check_target(const FrameParts& parts, const FrameDecoder::Target& target)
 class PayloadDecoder {
  public:
   PayloadDecoder(const FrameParts& parts, const CacheShape& shape, const Profile* profile,
-                 std::span<const KvPages> pages, Scratch& scratch)
+                 const PlacedPages& placed)
       : parts_(parts),
         shape_(shape),
         profile_(profile),
-        pages_(pages),
-        scratch_(scratch),
+        placed_(placed),
         payload_(parts.payload),
         directory_(parts.directory) {}
 
   Status decode(const Segment& segment, KvHalf half) {
-    const KvTile rows{.pages = pages_,
+    const KvTile rows{.pages = placed_.pages(),
                       .half = half,
                       .head_first = segment.head_first,
                       .head_count = segment.head_count,
@@ -118,8 +124,7 @@ class PayloadDecoder {
       const Bytes raw =
           SLUICE_TRY(take(static_cast<std::uint64_t>(segment.tokens()) *
                           static_cast<std::uint64_t>(rows.columns()) * sizeof(std::uint16_t)));
-      store_bf16(rows, raw.data());
-      return {};
+      return placed_.place().store_raw(rows, raw.data());
     }
     PlaneBytes coded;
     const std::uint64_t symbols = SLUICE_TRY(get_varint(directory_));
@@ -140,7 +145,7 @@ class PayloadDecoder {
                       .level = segment.level,
                       .positions = segment.positions,
                       .importance = {}};
-    return decode_plane(stages, plane, coded, rows, scratch_.buffers());
+    return placed_.place().decode(plane, coded, rows);
   }
 
   Status finish() const {
@@ -157,8 +162,7 @@ class PayloadDecoder {
   const FrameParts& parts_;
   const CacheShape& shape_;
   const Profile* profile_;
-  std::span<const KvPages> pages_;
-  Scratch& scratch_;
+  const PlacedPages& placed_;
   ByteReader payload_;
   ByteReader directory_;
 };
@@ -215,7 +219,15 @@ Result<FrameInfo> FrameDecoder::decode(
   CacheShape shape = shape_;
   if (header.rope_hash == 0) shape.rope = {};
   const Profile* profile = header.profile_hash == 0 ? nullptr : profile_.get();
-  PayloadDecoder payload(parts, shape, profile, target.pages, scratch);
+  PlacedPages placed =
+      SLUICE_TRY(PlacedPages::make(parts.stages,
+                                   {.pages = target.pages,
+                                    .memory = target.memory,
+                                    .stream = target.stream,
+                                    .row_first = target.row_first,
+                                    .row_last = target.row_first + kept_rows(parts)},
+                                   scratch.buffers()));
+  PayloadDecoder payload(parts, shape, profile, placed);
   const auto segments =
       segments_to_decode(parts.sets, header.first_token, target.row_first, header.kv_heads);
   for (const Segment& segment : segments) {
@@ -223,6 +235,7 @@ Result<FrameInfo> FrameDecoder::decode(
     SLUICE_TRY(payload.decode(segment, KvHalf::kValue));
   }
   SLUICE_TRY(payload.finish());
+  SLUICE_TRY(placed.write_back());
   if (kept_positions != nullptr) list_positions(parts, *kept_positions);
   return info_of(parts);
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/pipeline/buffers.hpp"
+#include "kernels/pipeline/device/plane_place.hpp"
 #include "kernels/pipeline/pipeline_parts.hpp"
 
 namespace sluice::kernels {
@@ -20,21 +21,21 @@ struct Pipeline::Parts : PipelineParts {};
 
 namespace {
 
-void put_raw(const PipelineParts& parts, const EncodeTask& task, std::span<const Segment> segments,
-             FrameWriter& out) {
+Status put_raw(const PipelineParts& parts, const EncodeTask& task, PlanePlace& place,
+               std::span<const Segment> segments, FrameWriter& out) {
   const auto layers = static_cast<std::int64_t>(task.pages.size());
   for (const Segment& segment : segments) {
     const std::size_t half_bytes = parts.raw_bytes({&segment, 1}, layers) / 2;
     for (const KvHalf half : kKvHalves) {
-      load_bf16(parts.tile(task, segment, half), out.reserve(half_bytes));
+      SLUICE_TRY(place.load_raw(parts.tile(task, segment, half), out.reserve(half_bytes)));
     }
   }
+  return {};
 }
 
 // False: it does not fit. Fills the directory.
-Result<bool> put_coded(const PipelineParts& parts, const EncodeTask& task,
-                       std::span<const Segment> segments, FrameWriter& out, ByteWriter& directory,
-                       Scratch::Buffers& buffers) {
+Result<bool> put_coded(const PipelineParts& parts, const EncodeTask& task, PlanePlace& place,
+                       std::span<const Segment> segments, FrameWriter& out, ByteWriter& directory) {
   const auto layers = static_cast<std::int64_t>(task.pages.size());
   for (const Segment& segment : segments) {
     for (const KvHalf half : kKvHalves) {
@@ -42,11 +43,11 @@ Result<bool> put_coded(const PipelineParts& parts, const EncodeTask& task,
       if (parts.is_exact(segment)) {
         std::byte* to = out.reserve(parts.raw_bytes({&segment, 1}, layers) / 2);
         if (to == nullptr) return false;
-        load_bf16(rows, to);
+        SLUICE_TRY(place.load_raw(rows, to));
         continue;
       }
       const Plane plane = parts.plane(task, segment, half);
-      const PlaneSizes sizes = SLUICE_TRY(encode_plane(parts.stages, plane, rows, out, buffers));
+      const PlaneSizes sizes = SLUICE_TRY(place.encode(plane, rows, out));
       if (!sizes.fits) return false;
       put_varint(directory, sizes.symbols);
       put_varint(directory, sizes.side);
@@ -109,9 +110,18 @@ std::size_t Pipeline::frame_bytes_max(std::int64_t tokens, std::int64_t layers) 
              sizeof(std::uint16_t);
 }
 
-Result<EncodeReport> Pipeline::encode(const EncodeTask& task, MutableBytes frame,
+Result<EncodeReport> Pipeline::encode(const EncodeTask& given, MutableBytes frame,
                                       Scratch& scratch) const {
-  SLUICE_TRY(parts_->check(task));
+  SLUICE_TRY(parts_->check(given));
+  const PlacedPages placed = SLUICE_TRY(PlacedPages::make(parts_->stages,
+                                                          {.pages = given.pages,
+                                                           .memory = given.memory,
+                                                           .stream = given.stream,
+                                                           .row_first = given.first_token,
+                                                           .row_last = given.last_token},
+                                                          scratch.buffers()));
+  EncodeTask task = given;
+  task.pages = placed.pages();
   const TokenLevels levels = SLUICE_TRY(parts_->selection().select(task));
   const CacheShape& shape = parts_->shape;
   const auto layers = static_cast<std::int64_t>(task.pages.size());
@@ -133,13 +143,13 @@ Result<EncodeReport> Pipeline::encode(const EncodeTask& task, MutableBytes frame
   FrameWriter out(frame.subspan(start_bytes, std::min(room, raw_bytes)));
   ByteWriter directory;
   const bool is_coded =
-      SLUICE_TRY(put_coded(*parts_, task, segments, out, directory, scratch.buffers()));
+      SLUICE_TRY(put_coded(*parts_, task, placed.place(), segments, out, directory));
   std::size_t payload_bytes = out.used();
   header.directory_bytes = static_cast<std::uint32_t>(directory.bytes().size());
   if (!is_coded || payload_bytes + header.directory_bytes > std::min(room, raw_bytes)) {
     if (raw_bytes > room) return too_small();
     FrameWriter raw(frame.subspan(start_bytes, raw_bytes));
-    put_raw(*parts_, task, segments, raw);
+    SLUICE_TRY(put_raw(*parts_, task, placed.place(), segments, raw));
     header.is_raw = true;
     header.directory_bytes = 0;
     payload_bytes = raw_bytes;
@@ -155,7 +165,8 @@ Result<EncodeReport> Pipeline::encode(const EncodeTask& task, MutableBytes frame
   return EncodeReport{.frame_bytes = header.frame_bytes,
                       .elements = 2 * layers * shape.kv_heads * shape.head_dim * header.tokens(),
                       .elements_kept = static_cast<std::int64_t>(raw_bytes / sizeof(std::uint16_t)),
-                      .is_raw = header.is_raw};
+                      .is_raw = header.is_raw,
+                      .on_device = placed.is_on_device()};
 }
 
 }  // namespace sluice::kernels
