@@ -28,8 +28,9 @@ void add_run(CLI::App& app, sluice::launch::RunOptions& options) {
   run->add_option("config", options.config, "Cluster file (YAML)")->required();
   auto* prompt = run->add_option_group("prompt");
   prompt->add_option("--prompt-file", options.prompt_file, "The prompt: a UTF-8 text file");
-  prompt->add_option("--prompts", options.prompts_file,
-                     "Many prompts: JSON lines, each a string or an array of token ids");
+  prompt->add_option(
+      "--prompts", options.prompts_file,
+      "Many prompts: JSON lines, each a string, an array of token ids, or an object");
   prompt->require_option(1);
   run->add_option("--output", options.output_file,
                   "With --prompts: write the answers there, JSON lines with their token ids");

@@ -92,7 +92,10 @@ Status answer_many(const RunOptions& options, runtime::Generator& generator,
   for (runtime::PromptLine& line : prompts) {
     auto tokens = std::move(line.tokens);
     if (!line.text.empty()) tokens = SLUICE_TRY(encode_prompt(model, line.text, options.raw));
-    auto stream = SLUICE_TRY(generator.submit(make_request(options, std::move(tokens))));
+    auto request = make_request(options, std::move(tokens));
+    if (!line.pipeline.empty()) request.pipeline = std::move(line.pipeline);
+    if (line.question_tokens > 0) request.question_tokens = line.question_tokens;
+    auto stream = SLUICE_TRY(generator.submit(std::move(request)));
     const auto answer = SLUICE_TRY(answer_tokens(*stream));
     out << runtime::answer_line(answer, answer_text(*model.tokenizer, answer, options.raw),
                                 stream->timeline());

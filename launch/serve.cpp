@@ -14,7 +14,11 @@ Status serve_http(runtime::Generator& generator, const LoadedModel& model,
                   const std::atomic<bool>& stopping) {
   const runtime::ModelInfo info{.name = model.file->spec().name,
                                 .chat_template = model.chat_template(),
-                                .context_tokens = model.context_tokens};
+                                .context_tokens = model.context_tokens,
+                                .check_pipeline = [&model](const std::string& name) -> Status {
+                                  SLUICE_TRY(model.pipelines->find(name));
+                                  return {};
+                                }};
   auto server = SLUICE_TRY(
       runtime::HttpServer::start(model.config.router, generator, *model.tokenizer, info));
   std::fprintf(stderr, "sluice: serving %s on http://%s:%d\n",

@@ -151,10 +151,24 @@ Status read_length_min(ApiBody& body, const ApiRequest& request) {
                     "no \"stop\"");
 }
 
+// How the prompt's cache goes to the decode worker, where the cluster's own way is not wanted.
+Status read_pipeline(ApiBody& body, const ModelInfo& model, GenerateRequest& generate) {
+  const auto prompt = static_cast<std::int64_t>(generate.prompt.size());
+  generate.question_tokens = SLUICE_TRY(body.integer("question_tokens", 0, prompt)).value_or(0);
+  generate.pipeline = SLUICE_TRY(body.text("pipeline")).value_or("");
+  if (generate.pipeline.empty()) return {};
+  if (!model.check_pipeline) return bad_request("\"pipeline\" cannot be chosen here");
+  if (const Status known = model.check_pipeline(generate.pipeline); !known) {
+    return bad_request("\"pipeline\": " + known.error().message);
+  }
+  return {};
+}
+
 Result<ApiRequest> finish_request(ApiBody& body, const ModelInfo& model, std::uint64_t random_seed,
                                   ApiRequest request) {
   SLUICE_TRY(read_stream(body, request));
   SLUICE_TRY(read_length(body, model, request));
+  SLUICE_TRY(read_pipeline(body, model, request.generate));
   SLUICE_TRY(read_stops(body, request.stops));
   SLUICE_TRY(read_sampling(body, random_seed, request.generate.sampling));
   request.generate.ignore_end = SLUICE_TRY(body.flag("ignore_eos", false));

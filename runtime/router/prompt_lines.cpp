@@ -14,13 +14,11 @@ Error bad_line(std::size_t number, const char* why) {
                     "line " + std::to_string(number) + " of the prompts " + why);
 }
 
-Result<PromptLine> parse_line(std::string_view line, std::size_t number) {
-  const auto value = nlohmann::json::parse(line, nullptr, false);
-  PromptLine prompt;
+Status parse_prompt(const nlohmann::json& value, std::size_t number, PromptLine& prompt) {
   if (value.is_string()) {
     prompt.text = value.get<std::string>();
     if (prompt.text.empty()) return bad_line(number, "is an empty prompt");
-    return prompt;
+    return {};
   }
   if (!value.is_array()) return bad_line(number, "is neither a JSON string nor an array of ids");
   for (const auto& id : value) {
@@ -31,6 +29,32 @@ Result<PromptLine> parse_line(std::string_view line, std::size_t number) {
     prompt.tokens.push_back(id.get<TokenId>());
   }
   if (prompt.tokens.empty()) return bad_line(number, "is an empty prompt");
+  return {};
+}
+
+Result<PromptLine> parse_line(std::string_view line, std::size_t number) {
+  const auto value = nlohmann::json::parse(line, nullptr, false);
+  PromptLine prompt;
+  if (!value.is_object()) {
+    SLUICE_TRY(parse_prompt(value, number, prompt));
+    return prompt;
+  }
+  if (!value.contains("prompt")) return bad_line(number, "is an object without \"prompt\"");
+  for (const auto& [key, item] : value.items()) {
+    if (key == "prompt") {
+      SLUICE_TRY(parse_prompt(item, number, prompt));
+    } else if (key == "pipeline") {
+      if (!item.is_string()) return bad_line(number, "has a \"pipeline\" that is no string");
+      prompt.pipeline = item.get<std::string>();
+    } else if (key == "question_tokens") {
+      if (!item.is_number_integer() || item.get<std::int64_t>() < 0) {
+        return bad_line(number, "has a \"question_tokens\" that is no number of tokens");
+      }
+      prompt.question_tokens = item.get<std::int64_t>();
+    } else {
+      return bad_line(number, "has a key besides \"prompt\", \"pipeline\" and \"question_tokens\"");
+    }
+  }
   return prompt;
 }
 

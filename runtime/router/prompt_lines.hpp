@@ -2,6 +2,7 @@
 // Files of prompts and answers, one JSON value a line.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +17,13 @@ namespace sluice::runtime {
 struct PromptLine {
   std::string text;
   std::vector<TokenId> tokens;
+  std::string pipeline;              // a preset's name; empty: not said
+  std::int64_t question_tokens = 0;  // at the prompt's end; 0: not said
 };
 
-// A JSON string or an array of integers a line; empty lines are passed over. kInvalidArgument
-// names the line that is neither, or empty, or when there is none at all.
+// A line is a JSON string, an array of integers, or an object with one of these as "prompt" and
+// perhaps "pipeline" and "question_tokens"; empty lines are passed over. kInvalidArgument names the
+// line that is something else, or empty, or when there is none at all.
 Result<std::vector<PromptLine>> parse_prompt_lines(std::string_view text);
 
 // {"tokens": [...], "text": "...", "timeline": {...}} and a newline. Bytes of `text` that are not

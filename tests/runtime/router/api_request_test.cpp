@@ -57,6 +57,30 @@ TEST(CompletionRequest, EveryParameterArrives) {
   EXPECT_TRUE(request.generate.ignore_end);
 }
 
+TEST(CompletionRequest, MayChooseAPipeline) {
+  ModelInfo model = kModel;
+  model.check_pipeline = [](const std::string& name) -> Status {
+    if (name == "int4") return {};
+    return make_error(ErrorCode::kNotFound, "there is no preset '" + name + "'");
+  };
+  const auto ask = [&](const std::string& more) {
+    return parse_completion_request("{\"prompt\": \"abc\", " + more + "}", kTokenizer, model, 1);
+  };
+  const ApiRequest request = parsed(ask(R"("pipeline": "int4", "question_tokens": 2)"));
+  EXPECT_EQ(request.generate.pipeline, "int4");
+  EXPECT_EQ(request.generate.question_tokens, 2);
+  EXPECT_EQ(parsed(ask(R"("pipeline": null)")).generate.pipeline, "");
+  const auto unknown = ask(R"("pipeline": "int5")");
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(unknown.error().message, "\"pipeline\": there is no preset 'int5'");
+  for (const char* bad :
+       {R"("pipeline": 4)", R"("question_tokens": -1)", R"("question_tokens": 100)"}) {
+    EXPECT_FALSE(ask(bad).has_value()) << bad;
+  }
+  EXPECT_FALSE(completion(R"({"prompt": "a", "pipeline": "int4"})").has_value());
+}
+
 TEST(CompletionRequest, FormsOfThePrompt) {
   EXPECT_EQ(parsed(completion(R"({"prompt": [97, 98]})")).generate.prompt, (Ids{'a', 'b'}));
   EXPECT_EQ(parsed(completion(R"({"prompt": [[97, 98]]})")).generate.prompt, (Ids{'a', 'b'}));
