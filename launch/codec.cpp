@@ -187,6 +187,10 @@ void add_codec(CLI::App& app, CodecOptions& options, std::function<int()>& chose
   command->add_option("--text", options.texts, "Texts to learn from, if not those that come along");
   command->add_option("--pipelines", options.pipelines, "Presets to learn for, if not all");
   command->add_option("--output", options.output, "The profile, if not where others look for it");
+  command->add_option("--passages", options.passages_max,
+                      "Learn from so many passages only: quicker, and good enough for a try");
+  command->add_flag("--if-missing", options.if_missing,
+                    "Only where there is no profile yet that these presets can work with");
 
   command = add("encode", "Encode a dumped cache", encode);
   command->add_option("cache", options.cache, "A dumped cache")->required();

@@ -26,8 +26,10 @@ struct CodecOptions {
   std::vector<std::string> pipelines;  // several; empty: all presets
   std::int64_t question_tokens = 0;
   std::int64_t window_tokens = 128;
+  std::int64_t passages_max = 0;  // of all texts together; 0: all
   std::uint64_t seed = 0;
   bool raw = false;
+  bool if_missing = false;
   bool json = false;
 };
 

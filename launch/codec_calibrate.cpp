@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,9 @@ Result<std::vector<Lesson>> lessons_of(const LoadedModel& model, const CodecOpti
     return make_error(ErrorCode::kInvalidArgument,
                       "no passage of the texts fits the model's context");
   }
+  if (options.passages_max > 0) {
+    lessons.resize(std::min(lessons.size(), static_cast<std::size_t>(options.passages_max)));
+  }
   return lessons;
 }
 
@@ -111,6 +115,17 @@ Result<std::vector<kernels::PipelineSpec>> chosen_pipelines(const CodecOptions& 
   return specs;
 }
 
+// Whether all of these pipelines can work with the profile at `path`.
+bool is_served(const std::vector<kernels::PipelineSpec>& specs, const kernels::CacheShape& shape,
+               const std::filesystem::path& path) {
+  auto loaded = runtime::load_profile(path, shape.model_fingerprint);
+  if (!loaded) return false;
+  const auto profile = std::make_shared<const kernels::Profile>(std::move(*loaded));
+  return std::all_of(specs.begin(), specs.end(), [&](const kernels::PipelineSpec& spec) {
+    return kernels::Pipeline::create(spec, shape, profile).has_value();
+  });
+}
+
 }  // namespace
 
 Status calibrate(const CodecOptions& options) {
@@ -118,6 +133,13 @@ Status calibrate(const CodecOptions& options) {
   runtime::ClusterConfig config;
   config.model.path = options.model;
   const LoadedModel model = SLUICE_TRY(load_model(config));
+  const kernels::CacheShape shape = runtime::cache_shape_of(*model.file);
+  const auto path =
+      options.output.empty() ? default_profile_path(shape.model_fingerprint) : options.output;
+  if (options.if_missing && is_served(specs, shape, path)) {
+    std::cout << path.string() << ": there already\n";
+    return {};
+  }
   const auto lessons = SLUICE_TRY(lessons_of(model, options));
   const auto engine_options = SLUICE_TRY(runtime::engine_options("cpu", "auto", 0));
   const auto engine = SLUICE_TRY(runtime::PrefillEngine::create(*model.file, engine_options, {}));
@@ -137,7 +159,6 @@ Status calibrate(const CodecOptions& options) {
     SLUICE_TRY(observe_errors(*meter, lesson, caches.back(), seed));
     bar.update(++done);
   }
-  const kernels::CacheShape shape = runtime::cache_shape_of(*model.file);
   kernels::Profile profile;
   profile.model_fingerprint = shape.model_fingerprint;
   put_error_weights(SLUICE_TRY(meter->finish()), model.file->spec().kv_width(), profile);
@@ -161,8 +182,6 @@ Status calibrate(const CodecOptions& options) {
     profile.erase(kernels::profile_name("fisher", true, layer));
     profile.erase(kernels::profile_name("fisher", false, layer));
   }
-  const auto path =
-      options.output.empty() ? default_profile_path(shape.model_fingerprint) : options.output;
   SLUICE_TRY(runtime::save_profile(path, profile));
   std::cout << fmt::format("{}: {} tensors, from {} prompts\n", path.string(),
                            profile.names().size(), lessons.size());
