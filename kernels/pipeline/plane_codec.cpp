@@ -52,6 +52,11 @@ bool is_consistent(const SymbolShape& shape, std::int64_t columns, std::int64_t 
          std::all_of(shape.bits.begin(), shape.bits.end(), [](int bits) { return bits <= 8; });
 }
 
+// Symbols that are their packed form already need no copy of it.
+bool are_bytes(const SymbolShape& shape) {
+  return std::all_of(shape.bits.begin(), shape.bits.end(), [](int bits) { return bits == 8; });
+}
+
 class PlaneEncoder {
  public:
   PlaneEncoder(const StageList& stages, const Plane& plane, const KvTile& source, FrameWriter& out,
@@ -173,8 +178,11 @@ class PlaneEncoder {
     if (quantizer_ != nullptr) {
       const SymbolShape& shape = quantizer_->symbols();
       row_bytes_ = packed_bytes(shape, 1);
+      is_direct_ = !keeps_symbols() && are_bytes(shape);
       batch_ = keeps_symbols() ? rows_ : std::min(rows_of_batch(columns_, step_), rows_);
-      buffers_.symbols.need(area(shape.symbol_rows(batch_), 1) * shape.bits.size());
+      if (!is_direct_) {
+        buffers_.symbols.need(area(shape.symbol_rows(batch_), 1) * shape.bits.size());
+      }
     }
     if (stages_.entropy != nullptr) return true;
     sizes_.symbols =
@@ -202,14 +210,15 @@ class PlaneEncoder {
       return;
     }
     const SymbolShape& shape = quantizer_->symbols();
-    const std::int64_t batch_first = keeps_symbols() ? 0 : first / batch_ * batch_;
-    std::uint8_t* symbols = buffers_.symbols.data();
+    const std::int64_t batch_first = keeps_symbols() || is_direct_ ? 0 : first / batch_ * batch_;
+    std::uint8_t* symbols =
+        is_direct_ ? reinterpret_cast<std::uint8_t*>(packed_) : buffers_.symbols.data();
     std::byte* side = buffers_.side.extend(side_used_, quantizer_->side_bytes_max(tile.rows));
     const std::int64_t ahead = (first - batch_first) / shape.rows_together;
     side_used_ +=
         quantizer_->encode(first, tile, symbols + area(ahead, 1) * shape.bits.size(), side);
     const std::int64_t done = first + tile.rows;
-    if (!keeps_symbols() && (done == rows_ || done - batch_first == batch_)) {
+    if (!keeps_symbols() && !is_direct_ && (done == rows_ || done - batch_first == batch_)) {
       pack_symbols(shape, shape.symbol_rows(done - batch_first), symbols,
                    packed_ + area(batch_first / shape.rows_together, 1) * row_bytes_);
     }
@@ -275,6 +284,7 @@ class PlaneEncoder {
   std::int64_t step_ = 0;      // rows of a tile
   std::int64_t batch_ = 0;     // rows whose symbols are held
   std::size_t row_bytes_ = 0;  // of a packed row of symbols
+  bool is_direct_ = false;     // symbols are written where they are sent from
   std::byte* packed_ = nullptr;
   PlaneSizes sizes_;
 };
@@ -366,6 +376,8 @@ class PlaneDecoder {
     }
     row_bytes_ = packed_bytes(shape, 1);
     if (coded_.symbols.size() != area(symbol_rows, 1) * row_bytes_) return wrong_size();
+    is_direct_ = are_bytes(shape);
+    if (is_direct_) return {};
     batch_ = std::min(rows_of_batch(columns_, step_), rows_);
     buffers_.symbols.need(area(shape.symbol_rows(batch_), 1) * width);
     return {};
@@ -379,7 +391,10 @@ class PlaneDecoder {
     }
     const SymbolShape& shape = quantizer_->symbols();
     std::int64_t held_first = 0;
-    if (stages_.entropy == nullptr) {
+    const std::uint8_t* held = buffers_.symbols.data();
+    if (is_direct_) {
+      held = reinterpret_cast<const std::uint8_t*>(coded_.symbols.data());
+    } else if (stages_.entropy == nullptr) {
       held_first = first / batch_ * batch_;
       if (held_first == first) {
         const std::int64_t count = shape.symbol_rows(std::min(batch_, rows_ - first));
@@ -389,8 +404,7 @@ class PlaneDecoder {
       }
     }
     const std::uint8_t* symbols =
-        buffers_.symbols.data() +
-        area((first - held_first) / shape.rows_together, 1) * shape.bits.size();
+        held + area((first - held_first) / shape.rows_together, 1) * shape.bits.size();
     const std::size_t read = SLUICE_TRY(quantizer_->decode(first, symbols, rest_, rows));
     if (read > rest_.size()) return wrong_size();
     rest_ = rest_.subspan(read);
@@ -424,6 +438,7 @@ class PlaneDecoder {
   std::int64_t step_ = 0;      // rows of a tile
   std::int64_t batch_ = 0;     // rows whose packed symbols are held
   std::size_t row_bytes_ = 0;  // of a packed row of symbols
+  bool is_direct_ = false;     // symbols are read where they arrived
 };
 
 }  // namespace
