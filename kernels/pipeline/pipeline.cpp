@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/pipeline/buffers.hpp"
 #include "kernels/pipeline/device/plane_place.hpp"
@@ -55,6 +56,16 @@ Result<bool> put_coded(const PipelineParts& parts, const EncodeTask& task, Plane
     }
   }
   return true;
+}
+
+// Stages that run on a device look at no page, and are shown none.
+Result<TokenLevels> select(const PipelineParts& parts, EncodeTask task, bool is_on_device) {
+  std::vector<KvPages> unseen(task.pages.begin(), task.pages.end());
+  if (is_on_device) {
+    for (KvPages& pages : unseen) pages.blocks = {};
+    task.pages = unseen;
+  }
+  return parts.selection().select(task);
 }
 
 ByteWriter frame_start(const PipelineParts& parts, const FrameHeader& header,
@@ -122,7 +133,7 @@ Result<EncodeReport> Pipeline::encode(const EncodeTask& given, MutableBytes fram
                                                           scratch.buffers()));
   EncodeTask task = given;
   task.pages = placed.pages();
-  const TokenLevels levels = SLUICE_TRY(parts_->selection().select(task));
+  const TokenLevels levels = SLUICE_TRY(select(*parts_, task, placed.is_on_device()));
   const CacheShape& shape = parts_->shape;
   const auto layers = static_cast<std::int64_t>(task.pages.size());
   const auto segments = segments_to_encode(levels, task.first_token, shape.kv_heads);

@@ -25,12 +25,14 @@ inline std::unique_ptr<const kernels::Pipeline> must_create(
   return pipeline ? std::move(*pipeline) : nullptr;
 }
 
-// One frame of the layers from `layer` on; as many as the pipeline codes together.
-inline Result<std::vector<std::byte>> encode_layers(const kernels::Pipeline& pipeline,
-                                                    const KvFixture& cache, std::int64_t layer,
-                                                    kernels::EncodeReport* report = nullptr,
-                                                    kernels::Scratch* kept = nullptr) {
-  const auto all = cache.pages();
+// One frame of the layers from `layer` on; as many as the pipeline codes together. `all`: the
+// cache's pages, or a copy of them in `memory`.
+inline Result<std::vector<std::byte>> encode_pages(const kernels::Pipeline& pipeline,
+                                                   const KvFixture& cache,
+                                                   const std::vector<kernels::KvPages>& all,
+                                                   MemoryKind memory, std::int64_t layer,
+                                                   kernels::EncodeReport* report,
+                                                   kernels::Scratch* kept) {
   const auto count = std::min(pipeline.layers_per_frame(), cache.shape().layers - layer);
   const auto pages =
       std::span(all).subspan(static_cast<std::size_t>(layer), static_cast<std::size_t>(count));
@@ -38,6 +40,7 @@ inline Result<std::vector<std::byte>> encode_layers(const kernels::Pipeline& pip
   kernels::EncodeTask task;
   task.layer_first = layer;
   task.pages = pages;
+  task.memory = memory;
   task.last_token = cache.spec().tokens;
   task.seed = 7;
   kernels::LayerPlan plan;
@@ -55,6 +58,13 @@ inline Result<std::vector<std::byte>> encode_layers(const kernels::Pipeline& pip
   if (report != nullptr) *report = done;
   frame.resize(done.frame_bytes);
   return frame;
+}
+
+inline Result<std::vector<std::byte>> encode_layers(const kernels::Pipeline& pipeline,
+                                                    const KvFixture& cache, std::int64_t layer,
+                                                    kernels::EncodeReport* report = nullptr,
+                                                    kernels::Scratch* kept = nullptr) {
+  return encode_pages(pipeline, cache, cache.pages(), MemoryKind::kHost, layer, report, kept);
 }
 
 inline KvFixture empty_cache(const KvFixtureSpec& of) {

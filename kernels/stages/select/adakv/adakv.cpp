@@ -33,9 +33,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow adakv_row() {
-  return {22,    "adakv", StageRole::kSelect,
-          1,     kRows,   "heads share a layer's budget, with a floor (2407.11550)",
-          create};
+  return {22,
+          "adakv",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "heads share a layer's budget, with a floor (2407.11550)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

@@ -56,9 +56,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow bottleneck_row() {
-  return {31,    "bottleneck", StageRole::kSelect,
-          1,     kRows,        "fragile layers are sent as they are: binary mixed precision",
-          create};
+  return {31,
+          "bottleneck",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "fragile layers are sent as they are: binary mixed precision",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

@@ -48,9 +48,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow chunkkv_row() {
-  return {11,    "chunkkv", StageRole::kSelect,
-          1,     kRows,     "whole chunks by the window's attention (2502.00299)",
-          create};
+  return {11,
+          "chunkkv",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "whole chunks by the window's attention (2502.00299)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

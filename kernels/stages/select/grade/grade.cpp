@@ -93,9 +93,14 @@ double portable_log2(float value) {
 }
 
 StageRow grade_row() {
-  return {34,    "grade", StageRole::kSelect,
-          1,     kRows,   "levels by the logarithm of importance: coarser steps, nothing dropped",
-          create};
+  return {34,
+          "grade",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "levels by the logarithm of importance: coarser steps, nothing dropped",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

@@ -36,9 +36,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow graded_row() {
-  return {32,    "graded", StageRole::kSelect,
-          1,     kRows,    "levels by depth, coarser with it (CacheGen, 2310.07240)",
-          create};
+  return {32,
+          "graded",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "levels by depth, coarser with it (CacheGen, 2310.07240)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

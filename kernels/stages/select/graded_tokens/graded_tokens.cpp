@@ -85,9 +85,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow graded_tokens_row() {
-  return {33,    "graded_tokens", StageRole::kSelect,
-          1,     kRows,           "levels by importance: shares of the tokens from fine to coarse",
-          create};
+  return {33,
+          "graded_tokens",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "levels by importance: shares of the tokens from fine to coarse",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

@@ -60,9 +60,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow h2o_row() {
-  return {3,     "h2o", StageRole::kSelect,
-          1,     kRows, "heavy hitters of all attention, and recent tokens (2306.14048)",
-          create};
+  return {3,
+          "h2o",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "heavy hitters of all attention, and recent tokens (2306.14048)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

@@ -57,9 +57,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow nacl_row() {
-  return {7,     "nacl", StageRole::kSelect,
-          1,     kRows,  "proxy tokens score, part is drawn at random (2408.03675)",
-          create};
+  return {7,
+          "nacl",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "proxy tokens score, part is drawn at random (2408.03675)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

@@ -58,9 +58,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow protect_row() {
-  return {30,    "protect", StageRole::kSelect,
-          1,     kRows,     "sinks, last tokens and the question are sent as they are",
-          create};
+  return {30,
+          "protect",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "sinks, last tokens and the question are sent as they are",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

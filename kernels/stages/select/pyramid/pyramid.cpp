@@ -49,9 +49,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow pyramid_row() {
-  return {20,    "pyramid", StageRole::kSelect,
-          1,     kRows,     "budgets fall linearly with depth (2406.02069)",
-          create};
+  return {20,
+          "pyramid",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "budgets fall linearly with depth (2406.02069)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

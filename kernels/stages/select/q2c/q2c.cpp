@@ -56,8 +56,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow q2c_row() {
-  return {1,     "q2c", StageRole::kSelect, 1, kRows, "tokens that the question pays attention to",
-          create};
+  return {1,
+          "q2c",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "tokens that the question pays attention to",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

@@ -42,7 +42,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow random_row() {
-  return {5, "random", StageRole::kSelect, 1, kRows, "seeded random tokens", create};
+  return {5,
+          "random",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "seeded random tokens",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

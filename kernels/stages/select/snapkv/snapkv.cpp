@@ -34,9 +34,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow snapkv_row() {
-  return {2,     "snapkv", StageRole::kSelect,
-          1,     kRows,    "tokens that the last tokens pay attention to, pooled (2404.14469)",
-          create};
+  return {2,
+          "snapkv",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "tokens that the last tokens pay attention to, pooled (2404.14469)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

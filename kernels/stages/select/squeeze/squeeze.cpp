@@ -94,10 +94,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow squeeze_row() {
-  return {
-      21,    "squeeze", StageRole::kSelect,
-      1,     kRows,     "layers that change the residual stream little give up budget (2404.04793)",
-      create};
+  return {21,
+          "squeeze",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "layers that change the residual stream little give up budget (2404.04793)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

@@ -29,9 +29,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow streaming_row() {
-  return {4,     "streaming", StageRole::kSelect,
-          1,     kRows,       "sinks and the most recent tokens (2309.17453)",
-          create};
+  return {4,
+          "streaming",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "sinks and the most recent tokens (2309.17453)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels

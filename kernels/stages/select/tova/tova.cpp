@@ -29,9 +29,14 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow tova_row() {
-  return {8,     "tova", StageRole::kSelect,
-          1,     kRows,  "tokens that the last token pays attention to (2401.06104)",
-          create};
+  return {8,
+          "tova",
+          StageRole::kSelect,
+          1,
+          kRows,
+          "tokens that the last token pays attention to (2401.06104)",
+          create,
+          /*runs_on_cuda=*/true};
 }
 
 }  // namespace sluice::kernels
