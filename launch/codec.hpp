@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sluice codec`: pipelines on caches in files, without a cluster.
+// Private to the sources beside it: it names the library of options.
 #pragma once
 
 #include <cstdint>

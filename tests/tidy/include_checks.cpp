@@ -46,7 +46,7 @@ const std::vector<Dependency> kDependencies{
     {"CUDA", {"cuda_runtime", "cuda.h", "cuda_fp16", "cuda_bf16"}, {"kernels", "runtime/engine"},
      {"cudaStream_t", "cudaError_t", "cudaEvent_t"}},
     {"CLI11", {"CLI/"}, {"launch"}, {"CLI::"}},
-    {"fmt", {"fmt/"}, {"launch", "runtime/telemetry"}, {"fmt::"}},
+    {"fmt", {"fmt/"}, {"launch", "runtime/codec", "runtime/telemetry"}, {"fmt::"}},
     {"spdlog", {"spdlog/"}, {"launch", "runtime/telemetry"}, {"spdlog::"}},
 };
 
