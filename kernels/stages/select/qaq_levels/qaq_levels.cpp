@@ -167,7 +167,7 @@ Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
 }  // namespace
 
 StageRow qaq_levels_row() {
-  return {34,    "qaq_levels", StageRole::kSelect,
+  return {35,    "qaq_levels", StageRole::kSelect,
           1,     kRows,        "levels by the error that attention bears (2403.04643)",
           create};
 }
