@@ -3,6 +3,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Functions.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -78,6 +79,11 @@ class Meter final : public ErrorWeightMeter {
     }
     return guard_torch_gradients("computing gradients", [&]() -> Status {
       const at::AutoGradMode with_gradients(true);
+      // Small products: a team's barriers cost more than its second thread brings.
+      const int threads_before = at::get_num_threads();
+      at::set_num_threads(1);
+      const auto restore = std::shared_ptr<void>(
+          nullptr, [threads_before](void*) { at::set_num_threads(threads_before); });
       return observe_guarded(pages, context_tokens, continuation, seed);
     });
   }
