@@ -90,8 +90,8 @@ struct WideLookup {
   alignas(64) std::uint16_t offset[kRansLanes] = {};
 };
 
-void look_up_wide(const RansWideDecode& table, std::int64_t rows, WideLookup& lanes,
-                  std::uint8_t* symbols) {
+[[maybe_unused]] void look_up_wide(const RansWideDecode& table, std::int64_t rows,
+                                   WideLookup& lanes, std::uint8_t* symbols) {
   for (std::int64_t lane = 0; lane < rows; ++lane) {
     const std::uint32_t slot = lanes.slot[lane];
     std::uint32_t symbol = table.from[slot >> kWideShift];
@@ -235,6 +235,71 @@ HWY_INLINE Found look_up(const Nibbles& table, Words slot) {
           .symbols = hn::Sub(index, hn::VecFromMask(tag, is_odd))};
 }
 
+#if HWY_TARGET <= HWY_AVX3  // and x86: tables of words in registers
+#define SLUICE_RANS_HAS_WORD_TABLES 1
+
+// A level of the tree, with the words of `node`'s low bits: tables of up to 128 words.
+template <int kLevel>
+HWY_INLINE __m512i keys_at(const std::uint16_t* tree, __m512i node) {
+  const auto words_from = [tree](std::size_t at) HWY_ATTR { return _mm512_load_si512(tree + at); };
+  if constexpr (kLevel < 5) {
+    return _mm512_permutexvar_epi16(node, words_from(0));
+  } else if constexpr (kLevel == 5) {
+    return _mm512_permutexvar_epi16(node, words_from(32));
+  } else if constexpr (kLevel == 6) {
+    return _mm512_permutex2var_epi16(words_from(64), node, words_from(96));
+  } else {
+    const __m512i low = _mm512_permutex2var_epi16(words_from(128), node, words_from(160));
+    const __m512i high = _mm512_permutex2var_epi16(words_from(192), node, words_from(224));
+    return _mm512_mask_mov_epi16(low, _mm512_test_epi16_mask(node, _mm512_set1_epi16(64)), high);
+  }
+}
+
+// A search in progress: the last key that is not above the slot, and the first that is.
+struct TreeSearch {
+  __m512i slot;
+  __m512i node;
+  __m512i start;
+  __m512i end;
+};
+
+template <int kLevel, std::size_t kCount>
+HWY_INLINE void descend(const std::uint16_t* tree, TreeSearch* searches) {
+  if constexpr (kLevel < 8) {
+    for (std::size_t s = 0; s < kCount; ++s) {
+      TreeSearch& search = searches[s];
+      const __m512i keys = keys_at<kLevel>(tree, search.node);
+      const __mmask32 is_right = _mm512_cmpge_epu16_mask(search.slot, keys);
+      const __m512i left = _mm512_add_epi16(search.node, search.node);
+      search.node = _mm512_mask_add_epi16(left, is_right, left, _mm512_set1_epi16(1));
+      search.start = _mm512_mask_mov_epi16(search.start, is_right, keys);
+      search.end = _mm512_mask_mov_epi16(keys, is_right, search.end);
+    }
+    descend<kLevel + 1, kCount>(tree, searches);
+  }
+}
+
+// One vector for each stream: their latencies overlap.
+template <std::size_t kCount>
+HWY_INLINE void look_up_wide(const RansWideDecode& table, const Words* low, Found* found) {
+  TreeSearch searches[kCount];
+  for (std::size_t s = 0; s < kCount; ++s) {
+    searches[s] = {.slot = slots_of(low[s]).raw,
+                   .node = _mm512_set1_epi16(1),
+                   .start = _mm512_setzero_si512(),
+                   .end = _mm512_set1_epi16(static_cast<short>(kRansSlots))};
+  }
+  descend<0, kCount>(table.tree, searches);
+  for (std::size_t s = 0; s < kCount; ++s) {
+    const TreeSearch& search = searches[s];
+    found[s] = {.frequency = Words{_mm512_sub_epi16(search.end, search.start)},
+                .offset = Words{_mm512_sub_epi16(search.slot, search.start)},
+                .symbols = Signed{search.node}};
+  }
+}
+
+#endif
+
 // One part of a team's lanes after a symbol: the states' step, and new words where they are small.
 template <bool kIsPartial>
 HWY_INLINE void advance(const Found& found, WordMask valid, Words& high, Words& low,
@@ -288,6 +353,14 @@ HWY_INLINE void decode_chunk(const DecodeJob& job, DecodeStream* streams, std::i
     const RansColumn column = job.tables->columns[static_cast<std::size_t>(i)];
     const std::int64_t place = (i - first) * kRansLanes;
     if (column.is_wide != 0) {
+#ifdef SLUICE_RANS_HAS_WORD_TABLES
+      Found found[kCount];
+      look_up_wide<kCount>(job.tables->wide[column.table], low, found);
+      for (std::size_t s = 0; s < kCount; ++s) {
+        advance<kIsPartial>(found[s], valid[0], high[s], low[s], next[s], streams[s].overrun);
+        store_symbols(found[s].symbols, streams[s].tile + place);
+      }
+#else
       for (std::size_t s = 0; s < kCount; ++s) {
         WideLookup lanes;
         for (std::size_t part = 0; part < kParts; ++part) {
@@ -302,6 +375,7 @@ HWY_INLINE void decode_chunk(const DecodeJob& job, DecodeStream* streams, std::i
                               next[s], streams[s].overrun);
         }
       }
+#endif
       continue;
     }
     const Nibbles table(job.tables->nibble[column.table]);
@@ -389,6 +463,7 @@ bool decode_target(const RansProblem& problem, const std::vector<RansBlockWords>
 }  // namespace
 }  // namespace sluice::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+#undef SLUICE_RANS_HAS_WORD_TABLES
 
 #if HWY_ONCE
 namespace sluice::kernels {

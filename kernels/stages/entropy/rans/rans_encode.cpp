@@ -74,13 +74,14 @@ struct WideLookup {
   alignas(64) std::uint16_t reciprocal_high[kRansLanes];
 };
 
-void look_up_wide(const RansWideEncode& table, const std::uint8_t* symbols, WideLookup& lanes) {
+[[maybe_unused]] void look_up_wide(const RansWideEncode& table, const std::uint8_t* symbols,
+                                   WideLookup& lanes) {
   for (std::int64_t place = 0; place < kRansLanes; ++place) {
     const std::uint8_t symbol = symbols[place];
     lanes.frequency[place] = table.frequency[symbol];
     lanes.start[place] = table.start[symbol];
-    lanes.reciprocal_low[place] = static_cast<std::uint16_t>(table.reciprocal[symbol]);
-    lanes.reciprocal_high[place] = static_cast<std::uint16_t>(table.reciprocal[symbol] >> 16);
+    lanes.reciprocal_low[place] = table.reciprocal_low[symbol];
+    lanes.reciprocal_high[place] = table.reciprocal_high[symbol];
   }
 }
 
@@ -198,6 +199,32 @@ HWY_INLINE Found look_up(const Nibbles& table, Words symbols) {
           .reciprocal_high = pick(table.high)};
 }
 
+#if HWY_TARGET <= HWY_AVX3  // and x86: tables of words in registers
+#define SLUICE_RANS_HAS_WORD_TABLES 1
+
+// Words of a table of 256.
+HWY_INLINE Words pick_word(const std::uint16_t* table, __m512i symbols, __mmask32 is_64,
+                           __mmask32 is_128) {
+  const auto quarter = [=](std::size_t at) HWY_ATTR {
+    return _mm512_permutex2var_epi16(_mm512_load_si512(table + at), symbols,
+                                     _mm512_load_si512(table + at + 32));
+  };
+  const __m512i low = _mm512_mask_mov_epi16(quarter(0), is_64, quarter(64));
+  const __m512i high = _mm512_mask_mov_epi16(quarter(128), is_64, quarter(192));
+  return Words{_mm512_mask_mov_epi16(low, is_128, high)};
+}
+
+HWY_INLINE Found look_up(const RansWideEncode& table, Words symbols) {
+  const __mmask32 is_64 = _mm512_test_epi16_mask(symbols.raw, _mm512_set1_epi16(64));
+  const __mmask32 is_128 = _mm512_test_epi16_mask(symbols.raw, _mm512_set1_epi16(128));
+  return {.frequency = pick_word(table.frequency, symbols.raw, is_64, is_128),
+          .start = pick_word(table.start, symbols.raw, is_64, is_128),
+          .reciprocal_low = pick_word(table.reciprocal_low, symbols.raw, is_64, is_128),
+          .reciprocal_high = pick_word(table.reciprocal_high, symbols.raw, is_64, is_128)};
+}
+
+#endif
+
 // One part of a team's places takes its symbols in.
 template <bool kIsPartial>
 HWY_INLINE void advance(const Found& found, WordMask valid, Words& high, Words& low,
@@ -273,6 +300,11 @@ HWY_NOINLINE void encode_chunk(const EncodeJob& job, EncodeStream& stream, std::
     const RansColumn column = job.tables->columns[static_cast<std::size_t>(i)];
     const std::uint8_t* symbols = stream.tile + (i - first) * kRansLanes;
     if (column.is_wide != 0) {
+#ifdef SLUICE_RANS_HAS_WORD_TABLES
+      const Words of_team = hn::PromoteTo(tag, hn::LoadU(bytes, symbols));
+      advance<kIsPartial>(look_up(job.tables->wide[column.table], of_team), valid[0], high[0],
+                          low[0], next);
+#else
       WideLookup lanes;
       look_up_wide(job.tables->wide[column.table], symbols, lanes);
       for (std::size_t part = 0; part < kParts; ++part) {
@@ -282,6 +314,7 @@ HWY_NOINLINE void encode_chunk(const EncodeJob& job, EncodeStream& stream, std::
                           .reciprocal_high = hn::Load(tag, lanes.reciprocal_high + part * kWidth)};
         advance<kIsPartial>(found, valid[part], high[part], low[part], next);
       }
+#endif
       continue;
     }
     const Nibbles table(job.tables->nibble[column.table]);
@@ -369,6 +402,7 @@ RansWords encode_target(const RansProblem& problem, const std::uint8_t* symbols)
 }  // namespace
 }  // namespace sluice::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+#undef SLUICE_RANS_HAS_WORD_TABLES
 
 #if HWY_ONCE
 namespace sluice::kernels {

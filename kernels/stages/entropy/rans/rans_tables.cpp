@@ -69,6 +69,13 @@ void fill(const Entries& entries, RansNibbleEncode& table) {
 }
 
 void fill(const Entries& entries, RansWideDecode& table) {
+  table.tree[0] = 0;
+  for (std::size_t first = 1; first < 256; first *= 2) {  // of a level
+    for (std::size_t i = 0; i < first; ++i) {
+      table.tree[first + i] =
+          static_cast<std::uint16_t>(entries.start_of((2 * i + 1) * (128 / first)));
+    }
+  }
   for (std::size_t s = 0; s < 257; ++s) {
     table.start[s] = static_cast<std::uint16_t>(entries.start_of(s));
   }
@@ -84,7 +91,8 @@ void fill(const Entries& entries, RansWideEncode& table) {
   for (std::size_t s = 0; s < 256; ++s) {
     table.frequency[s] = entries.frequency_of(s);
     table.start[s] = static_cast<std::uint16_t>(entries.start_of(s));
-    table.reciprocal[s] = entries.reciprocal_of(s);
+    table.reciprocal_low[s] = static_cast<std::uint16_t>(entries.reciprocal_of(s));
+    table.reciprocal_high[s] = static_cast<std::uint16_t>(entries.reciprocal_of(s) >> 16);
   }
 }
 

@@ -39,15 +39,19 @@ struct alignas(128) RansNibbleEncode {
 
 // By slot / 16: the symbol of that slot, from where the search goes up.
 inline constexpr int kWideShift = 4;
-struct RansWideDecode {
+struct alignas(64) RansWideDecode {
+  // Starts of symbols 1 to 255 as a binary tree: the root at 1, below node n nodes 2 n and 2 n + 1.
+  // After eight levels, node 256 + s is symbol s.
+  std::uint16_t tree[256];
   std::uint8_t from[kRansSlots >> kWideShift];
   std::uint16_t start[257];  // the last is 2^14, and ends the search
   std::uint16_t frequency[256];
 };
-struct RansWideEncode {
+struct alignas(64) RansWideEncode {
   std::uint16_t frequency[256];
   std::uint16_t start[256];
-  std::uint32_t reciprocal[256];
+  std::uint16_t reciprocal_low[256];
+  std::uint16_t reciprocal_high[256];
 };
 
 // What a column uses: index into the nibble or into the wide tables.

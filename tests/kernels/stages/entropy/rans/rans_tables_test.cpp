@@ -17,6 +17,10 @@ TEST(RansTables, WideSearchesStartAtTheSlotsSymbolOrBefore) {
     EXPECT_EQ(table.start[256], kRansSlots);
     for (std::uint32_t slot = 0; slot < kRansSlots; ++slot) {
       ASSERT_LE(table.start[table.from[slot >> kWideShift]], slot);
+      std::size_t node = 1;
+      while (node < 256) node = 2 * node + (table.tree[node] <= slot ? 1 : 0);
+      ASSERT_LE(table.start[node - 256], slot);
+      ASSERT_GT(table.start[node - 256 + 1], slot);
     }
   }
 }
@@ -38,8 +42,10 @@ TEST(RansTables, ReciprocalsFallShortByLessThanOne) {
     for (std::size_t s = 0; s < 256; ++s) {
       const std::uint64_t frequency = table.frequency[s];
       if (frequency <= 1) continue;
-      EXPECT_LE(table.reciprocal[s] * frequency, std::uint64_t{1} << 32);
-      EXPECT_GT((table.reciprocal[s] + std::uint64_t{1}) * frequency, std::uint64_t{1} << 32);
+      const std::uint64_t reciprocal =
+          table.reciprocal_low[s] | std::uint64_t{table.reciprocal_high[s]} << 16;
+      EXPECT_LE(reciprocal * frequency, std::uint64_t{1} << 32);
+      EXPECT_GT((reciprocal + 1) * frequency, std::uint64_t{1} << 32);
     }
   }
 }
