@@ -28,13 +28,15 @@ namespace sluice::launch {
 namespace {
 
 Status list(const CodecOptions&) {
-  std::cout << "Stages, in the order in which a pipeline may use them:\n";
+  std::cout << "Stages, in the order in which a pipeline may use them. Pages on a GPU are coded "
+               "there if all of a pipeline's stages say cuda:\n";
   for (const kernels::StageRow& row : kernels::stage_table()) {
-    std::cout << fmt::format("  {:<10} {:<20} {}\n", kernels::stage_role_name(row.role), row.name,
-                             row.summary);
+    std::cout << fmt::format("  {:<10} {:<20} {:<4} {}\n", kernels::stage_role_name(row.role),
+                             row.name, row.runs_on_cuda ? "cuda" : "", row.summary);
     for (const kernels::ParameterRow& parameter : row.parameters) {
       if (*parameter.summary == '\0') continue;
-      std::cout << fmt::format("  {:<10}   {:<18} {}\n", "", parameter.name, parameter.summary);
+      std::cout << fmt::format("  {:<10}   {:<18}      {}\n", "", parameter.name,
+                               parameter.summary);
     }
   }
   std::cout << "\nPresets (" << presets_folder().string() << "):\n";
