@@ -172,7 +172,7 @@ DumpedCache::DumpedCache(kernels::CacheShape shape, std::int64_t heads, std::int
 
 kernels::KvPages DumpedCache::pages(std::int64_t layer) const {
   return {.blocks = std::span(starts_).subspan(static_cast<std::size_t>(layer), 1),
-          .block_tokens = tokens_,
+          .block_tokens = std::max<std::int64_t>(tokens_, 1),
           .kv_heads = shape_.kv_heads,
           .head_dim = shape_.head_dim,
           .element_bytes = 2};

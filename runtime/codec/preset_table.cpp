@@ -13,6 +13,10 @@ std::string number(double value) {
   return std::isfinite(value) ? fmt::format("{:.6g}", value) : std::string("null");
 }
 
+std::string percent(double share) {
+  return std::isfinite(share) ? fmt::format("{:.2f} %", 100.0 * share) : std::string("-");
+}
+
 }  // namespace
 
 Result<PresetRow> measure_preset(const DumpedCache& cache, const kernels::Pipeline& pipeline,
@@ -38,11 +42,11 @@ std::string preset_table(std::span<const PresetRow> rows) {
       "decode GB/s |\n|---|---|---|---|---|---|---|---|---|\n";
   for (const PresetRow& row : rows) {
     const CacheReport& report = row.report;
-    table += fmt::format(
-        "| {} | {:.2f} | {:.2f} | {:.0f} % | {:.2f} % | {:.2f} % | {:.2f} % | {:.2f} | {:.2f} |\n",
-        report.pipeline, report.ratio, report.bits_per_element, 100.0 * report.kept_share,
-        100.0 * report.key_error, 100.0 * report.value_error, 100.0 * report.attention_error,
-        row.encode_bytes_per_s / 1e9, row.decode_bytes_per_s / 1e9);
+    table += fmt::format("| {} | {:.2f} | {:.2f} | {:.0f} % | {} | {} | {} | {:.2f} | {:.2f} |\n",
+                         report.pipeline, report.ratio, report.bits_per_element,
+                         100.0 * report.kept_share, percent(report.key_error),
+                         percent(report.value_error), percent(report.attention_error),
+                         row.encode_bytes_per_s / 1e9, row.decode_bytes_per_s / 1e9);
   }
   return table;
 }
