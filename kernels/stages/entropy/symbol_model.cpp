@@ -49,12 +49,17 @@ void normalize_frequencies(std::span<const std::uint64_t> weights, int precision
   const std::uint64_t scale = std::uint64_t{1} << precision;
   const std::uint64_t sum = std::accumulate(weights.begin(), weights.end(), std::uint64_t{0});
   SLUICE_CHECK(weights.size() >= 2 && weights.size() <= 256, "not a table of symbols");
+  // The profile's tables mostly have the sum already: nothing to divide, nothing to settle.
+  if (sum == scale && *std::max_element(weights.begin(), weights.end()) != scale) {
+    std::transform(weights.begin(), weights.end(), frequencies,
+                   [](std::uint64_t weight) { return static_cast<std::uint16_t>(weight); });
+    return;
+  }
   std::uint32_t exact[256] = {};
   std::int64_t missing = static_cast<std::int64_t>(scale);
   for (std::size_t s = 0; s < weights.size() && sum != 0; ++s) {
     if (weights[s] == 0) continue;
-    // The profile's tables mostly have the sum already: no division.
-    const std::uint64_t rounded = sum == scale ? weights[s] : (weights[s] * scale + sum / 2) / sum;
+    const std::uint64_t rounded = (weights[s] * scale + sum / 2) / sum;
     exact[s] = static_cast<std::uint32_t>(std::max<std::uint64_t>(rounded, 1));
     missing -= exact[s];
   }

@@ -98,8 +98,9 @@ struct WideLookup {
     symbol += table.start[symbol + 1] <= slot ? 1U : 0U;  // mostly enough
     while (table.start[symbol + 1] <= slot) ++symbol;
     symbols[lane] = static_cast<std::uint8_t>(symbol);
-    lanes.frequency[lane] = table.frequency[symbol];
-    lanes.offset[lane] = static_cast<std::uint16_t>(slot - table.start[symbol]);
+    const std::uint32_t start = table.start[symbol];
+    lanes.frequency[lane] = static_cast<std::uint16_t>(table.start[symbol + 1] - start);
+    lanes.offset[lane] = static_cast<std::uint16_t>(slot - start);
   }
 }
 

@@ -69,21 +69,20 @@ void fill(const Entries& entries, RansNibbleEncode& table) {
 }
 
 void fill(const Entries& entries, RansWideDecode& table) {
-  table.tree[0] = 0;
-  for (std::size_t first = 1; first < 256; first *= 2) {  // of a level
-    for (std::size_t i = 0; i < first; ++i) {
-      table.tree[first + i] =
-          static_cast<std::uint16_t>(entries.start_of((2 * i + 1) * (128 / first)));
-    }
-  }
   for (std::size_t s = 0; s < 257; ++s) {
     table.start[s] = static_cast<std::uint16_t>(entries.start_of(s));
   }
-  for (std::size_t s = 0; s < 256; ++s) table.frequency[s] = entries.frequency_of(s);
-  std::size_t symbol = 0;
-  for (std::size_t part = 0; part < kRansSlots >> kWideShift; ++part) {
-    while (table.start[symbol + 1] <= part << kWideShift) ++symbol;
-    table.from[part] = static_cast<std::uint8_t>(symbol);
+  table.tree[0] = 0;
+  for (std::size_t first = 1; first < 256; first *= 2) {  // of a level
+    for (std::size_t i = 0; i < first; ++i) {
+      table.tree[first + i] = table.start[(2 * i + 1) * (128 / first)];
+    }
+  }
+  constexpr std::size_t kPart = std::size_t{1} << kWideShift;
+  std::size_t part = 0;
+  for (std::size_t s = 0; s < 256; ++s) {
+    const std::size_t parts = (table.start[s + 1] + kPart - 1) / kPart;  // that begin before it ends
+    for (; part < parts; ++part) table.from[part] = static_cast<std::uint8_t>(s);
   }
 }
 

@@ -45,7 +45,6 @@ struct alignas(64) RansWideDecode {
   std::uint16_t tree[256];
   std::uint8_t from[kRansSlots >> kWideShift];
   std::uint16_t start[257];  // the last is 2^14, and ends the search
-  std::uint16_t frequency[256];
 };
 struct alignas(64) RansWideEncode {
   std::uint16_t frequency[256];
