@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "kernels/pipeline/buffers.hpp"
+#include "kernels/pipeline/plane_rules.hpp"
 #include "kernels/stages/quantize/pack/pack_bits.hpp"
 
 namespace sluice::kernels {
@@ -19,9 +19,6 @@ constexpr std::int64_t kTileElements = 4 * 1024;
 
 // Symbols are packed for several tiles at once: it looks at every column's width each time.
 constexpr std::int64_t kBatchSymbols = 64 * 1024;
-
-// A transform may widen rows (padding), but hostile bytes may not widen them without bound.
-constexpr std::int64_t kWideningMax = 4;
 
 std::int64_t rows_of_tile(std::int64_t columns, std::int64_t multiple) {
   const std::int64_t rows = kTileElements / std::max<std::int64_t>(columns, 1);
@@ -44,13 +41,6 @@ Matrix dense(float* data, std::int64_t rows, std::int64_t columns) {
 
 std::size_t area(std::int64_t rows, std::int64_t columns) {
   return static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns);
-}
-
-bool is_consistent(const SymbolShape& shape, std::int64_t columns, std::int64_t multiple) {
-  const std::size_t expected = area(std::max<std::int64_t>(shape.rows_together, 0), columns);
-  return shape.rows_together >= 1 && multiple >= 1 && multiple % shape.rows_together == 0 &&
-         shape.bits.size() == expected && shape.context.size() == expected &&
-         std::all_of(shape.bits.begin(), shape.bits.end(), [](int bits) { return bits <= 8; });
 }
 
 // Symbols that are their packed form already need no copy of it.
@@ -117,14 +107,8 @@ class PlaneEncoder {
         // Infinity and NaN are what does not vanish when taken from itself.
         const float value = to.row(row)[column];
         if (value - value == 0.0F) continue;
-        const std::int64_t layer =
-            plane_.layer_first + column / (plane_.head_count * plane_.shape->head_dim);
-        const auto at = static_cast<std::size_t>(&tile.rows[0] - &source_.rows[0] + row);
-        return make_error(ErrorCode::kInvalidArgument,
-                          std::string(plane_.is_key() ? "K" : "V") +
-                              " holds a NaN or an infinity in layer " + std::to_string(layer) +
-                              " at token " + std::to_string(plane_.positions[at]) +
-                              ", and its pipeline keeps finite numbers only");
+        const std::int64_t layer = column / (plane_.head_count * plane_.shape->head_dim);
+        return not_finite(plane_, layer, &tile.rows[0] - &source_.rows[0] + row);
       }
     }
     return make_error(ErrorCode::kInternal, "a tile is finite and is not");
@@ -310,7 +294,7 @@ class PlaneDecoder {
       }));
       ByteReader correction(coded_.correction);
       SLUICE_TRY(stages_.correct->decode(plane_, correction, whole));
-      if (correction.remaining() != 0) return leftover();
+      if (correction.remaining() != 0) return leftover_bytes();
     }
     const auto store = [&](std::int64_t first, std::int64_t count) -> Status {
       Matrix rows = dense(buffers_.tiles[0].data(), count, columns_);
@@ -323,17 +307,10 @@ class PlaneDecoder {
       return {};
     };
     SLUICE_TRY(each_tile(store));
-    return rest_.empty() ? Status() : leftover();
+    return rest_.empty() ? Status() : leftover_bytes();
   }
 
  private:
-  static Error leftover() {
-    return make_error(ErrorCode::kCorrupt, "the frame holds more bytes than its stages read");
-  }
-  static Error wrong_size() {
-    return make_error(ErrorCode::kCorrupt, "the frame's symbols have a wrong length or shape");
-  }
-
   template <class Body>
   Status each_tile(const Body& body) {
     for (std::int64_t first = 0; first < rows_; first += step_) {
@@ -350,13 +327,13 @@ class PlaneDecoder {
       input_columns_.push_back(columns_);
       transforms_.push_back(SLUICE_TRY(stage->begin_decode(plane_, columns_, side)));
       columns_ = transforms_.back()->columns();
-      if (columns_ < 0 || columns_ > columns_max) return wrong_size();
+      if (columns_ < 0 || columns_ > columns_max) return wrong_symbols();
       widest_ = std::max(widest_, columns_);
     }
     if (stages_.quantize != nullptr) {
       quantizer_ = SLUICE_TRY(stages_.quantize->begin_decode(plane_, columns_, side));
       multiple_ = stages_.quantize->row_multiple();
-      if (!is_consistent(quantizer_->symbols(), columns_, multiple_)) return wrong_size();
+      if (!is_consistent(quantizer_->symbols(), columns_, multiple_)) return wrong_symbols();
     }
     rest_ = side.rest();
     return {};
@@ -366,7 +343,7 @@ class PlaneDecoder {
   Status check_symbols() {
     step_ = rows_of_tile(widest_, multiple_);
     if (quantizer_ == nullptr) {
-      return coded_.symbols.size() == area(rows_, columns_) * 2 ? Status() : wrong_size();
+      return coded_.symbols.size() == area(rows_, columns_) * 2 ? Status() : wrong_symbols();
     }
     const SymbolShape& shape = quantizer_->symbols();
     const std::int64_t symbol_rows = shape.symbol_rows(rows_);
@@ -376,7 +353,7 @@ class PlaneDecoder {
       return stages_.entropy->decode(plane_, shape, symbol_rows, coded_.symbols, symbols);
     }
     row_bytes_ = packed_bytes(shape, 1);
-    if (coded_.symbols.size() != area(symbol_rows, 1) * row_bytes_) return wrong_size();
+    if (coded_.symbols.size() != area(symbol_rows, 1) * row_bytes_) return wrong_symbols();
     is_direct_ = are_bytes(shape);
     if (is_direct_) return {};
     batch_ = std::min(rows_of_batch(columns_, step_), rows_);
@@ -407,7 +384,7 @@ class PlaneDecoder {
     const std::uint8_t* symbols =
         held + area((first - held_first) / shape.rows_together, 1) * shape.bits.size();
     const std::size_t read = SLUICE_TRY(quantizer_->decode(first, symbols, rest_, rows));
-    if (read > rest_.size()) return wrong_size();
+    if (read > rest_.size()) return wrong_symbols();
     rest_ = rest_.subspan(read);
     return {};
   }
