@@ -81,7 +81,8 @@ void fill(const Entries& entries, RansWideDecode& table) {
   constexpr std::size_t kPart = std::size_t{1} << kWideShift;
   std::size_t part = 0;
   for (std::size_t s = 0; s < 256; ++s) {
-    const std::size_t parts = (table.start[s + 1] + kPart - 1) / kPart;  // that begin before it ends
+    const std::size_t parts =
+        (table.start[s + 1] + kPart - 1) / kPart;  // that begin before it ends
     for (; part < parts; ++part) table.from[part] = static_cast<std::uint8_t>(s);
   }
 }
