@@ -116,7 +116,8 @@ StageRow klt_row() {
           .version = 1,
           .parameters = kParameters,
           .summary = "calibrated principal components (the idea of KVTC, arXiv 2511.01815)",
-          .create = create};
+          .create = create,
+          .runs_on_cuda = true};
 }
 
 }  // namespace sluice::kernels

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/stages/transform/linear_algebra/multiply.hpp"
+#include "kernels/stages/transform/linear_algebra/projection_device.hpp"
 
 namespace sluice::kernels {
 namespace {
@@ -46,6 +47,9 @@ class ForwardPlan final : public TransformPlan {
       }
     }
   }
+  Status forward_on(DeviceQueue& queue, ConstMatrix rows, Matrix transformed) override {
+    return project_on(queue, blocks_, rows, transformed);
+  }
 
  private:
   ConstMatrix centred(ConstMatrix rows, const float* mean) {
@@ -83,6 +87,9 @@ class BackwardPlan final : public InversePlan {
         for (std::int64_t c = 0; c < to.columns; ++c) values[c] = values[c] + block.mean[c];
       }
     }
+  }
+  Status inverse_on(DeviceQueue& queue, ConstMatrix transformed, Matrix rows) override {
+    return unproject_on(queue, blocks_, transformed, rows);
   }
 
  private:

@@ -110,7 +110,8 @@ StageRow palu_row() {
           .version = 1,
           .parameters = kParameters,
           .summary = "calibrated low-rank bases of head groups (Palu, arXiv 2407.21118)",
-          .create = create};
+          .create = create,
+          .runs_on_cuda = true};
 }
 
 }  // namespace sluice::kernels
