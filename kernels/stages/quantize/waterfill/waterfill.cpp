@@ -47,18 +47,48 @@ struct Water {
   }
 };
 
-std::int32_t number_of(float value, float inverse, float rounding) {
-  const float size = std::min(std::fabs(value) * inverse + rounding, kNumberMax);
-  // NaN compares false and becomes 0.
-  const auto number = size >= 1.0F ? static_cast<std::int32_t>(size) : 0;
-  return value < 0.0F ? -number : number;
+// Of each column: where its symbols end.
+struct Reaches {
+  explicit Reaches(const SymbolShape& shape) {
+    for (const std::uint16_t of_column : shape.context) {
+      const WaterAlphabet alphabet = WaterAlphabet::of(of_column);
+      reach.push_back(alphabet.reach);
+      escape.push_back(alphabet.escape);
+    }
+  }
+  std::vector<std::int32_t> reach;
+  std::vector<std::uint8_t> escape;
+};
+
+// Loops without a branch, which the compiler turns into vectors.
+void numbers_of(const float* values, std::size_t count, float inverse, float rounding,
+                std::int32_t* numbers) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const float size = std::fabs(values[i]) * inverse + rounding;
+    const auto number = static_cast<std::int32_t>(size < kNumberMax ? size : kNumberMax);
+    numbers[i] = values[i] < 0.0F ? -number : number;
+  }
+}
+
+// Whether any number escapes.
+bool symbols_of(const std::int32_t* numbers, const Reaches& reaches, std::uint8_t* symbols) {
+  std::uint32_t escapes = 0;
+  const std::size_t count = reaches.reach.size();
+  const std::int32_t* reach = reaches.reach.data();
+  const std::uint8_t* escape = reaches.escape.data();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int32_t shifted = numbers[i] + reach[i];
+    const bool is_beyond = shifted < 0 || shifted > 2 * reach[i];
+    escapes |= static_cast<std::uint32_t>(is_beyond);
+    symbols[i] = is_beyond ? escape[i] : static_cast<std::uint8_t>(shifted);
+  }
+  return escapes != 0;
 }
 
 class Encoder final : public QuantizePlan {
  public:
-  explicit Encoder(Water water) : water_(std::move(water)) {
-    for (const std::uint16_t c : water_.shape.context) alphabets_.push_back(WaterAlphabet::of(c));
-  }
+  explicit Encoder(Water water)
+      : water_(std::move(water)), reaches_(water_.shape), numbers_(water_.shape.bits.size()) {}
   const SymbolShape& symbols() const override { return water_.shape; }
   std::size_t side_bytes_max(std::int64_t rows) const override {
     return static_cast<std::size_t>(rows) * water_.shape.bits.size() * sizeof(std::int32_t);
@@ -67,19 +97,15 @@ class Encoder final : public QuantizePlan {
   std::size_t encode(std::int64_t /*row_first*/, ConstMatrix rows, std::uint8_t* symbols,
                      std::byte* side) override {
     const float inverse = 1.0F / water_.step;
+    const std::size_t columns = numbers_.size();
     std::byte* at = side;
-    for (std::int64_t row = 0; row < rows.rows; ++row) {
-      const float* values = rows.row(row);
-      for (std::int64_t column = 0; column < rows.columns; ++column) {
-        const std::int32_t number = number_of(values[column], inverse, water_.rounding);
-        const WaterAlphabet alphabet = alphabets_[static_cast<std::size_t>(column)];
-        if (number >= -alphabet.reach && number <= alphabet.reach) {
-          *symbols++ = static_cast<std::uint8_t>(number + alphabet.reach);
-          continue;
-        }
-        *symbols++ = alphabet.escape;
-        std::memcpy(at, &number, sizeof number);
-        at += sizeof number;
+    for (std::int64_t row = 0; row < rows.rows; ++row, symbols += columns) {
+      numbers_of(rows.row(row), columns, inverse, water_.rounding, numbers_.data());
+      if (!symbols_of(numbers_.data(), reaches_, symbols)) continue;
+      for (std::size_t column = 0; column < columns; ++column) {
+        if (symbols[column] != reaches_.escape[column]) continue;
+        std::memcpy(at, &numbers_[column], sizeof numbers_[column]);
+        at += sizeof numbers_[column];
       }
     }
     return static_cast<std::size_t>(at - side);
@@ -87,12 +113,14 @@ class Encoder final : public QuantizePlan {
 
  private:
   Water water_;
-  std::vector<WaterAlphabet> alphabets_;  // by column
+  Reaches reaches_;
+  std::vector<std::int32_t> numbers_;  // of a row
 };
 
 class Decoder final : public DequantizePlan {
  public:
-  explicit Decoder(Water water) : water_(std::move(water)), tables_(by_class(water_)) {}
+  explicit Decoder(Water water)
+      : water_(std::move(water)), reaches_(water_.shape), tables_(by_class(water_)) {}
   const SymbolShape& symbols() const override { return water_.shape; }
 
   Result<std::size_t> decode(std::int64_t /*row_first*/, const std::uint8_t* symbols, Bytes side,
@@ -104,7 +132,7 @@ class Decoder final : public DequantizePlan {
       for (std::int64_t column = 0; column < rows.columns; ++column) {
         const std::uint8_t symbol = *symbols++;
         values[column] = tables_[std::size_t{classes[column]} * kWaterSymbols + symbol];
-        if (symbol != WaterAlphabet::of(classes[column]).escape) continue;
+        if (symbol != reaches_.escape[static_cast<std::size_t>(column)]) continue;
         std::int32_t number = 0;
         if (side.size() - used < sizeof number) {
           return make_error(ErrorCode::kCorrupt, "waterfill: escaped numbers are missing");
@@ -134,6 +162,7 @@ class Decoder final : public DequantizePlan {
   }
 
   Water water_;
+  Reaches reaches_;
   std::vector<float> tables_;  // [classes][symbols]
 };
 
