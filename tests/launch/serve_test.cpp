@@ -43,6 +43,16 @@ TEST(Serve, AnswersOverHttpAndStopsWhenTold) {
             std::string::npos)
       << chat->body;
 
+  const auto compressed = client.Post(
+      "/v1/completions", R"({"prompt": "Paris is", "pipeline": "int8"})", "application/json");
+  ASSERT_TRUE(compressed);
+  EXPECT_EQ(compressed->status, 200) << compressed->body;
+  const auto unknown = client.Post(
+      "/v1/completions", R"({"prompt": "Paris is", "pipeline": "int9"})", "application/json");
+  ASSERT_TRUE(unknown);
+  EXPECT_EQ(unknown->status, 400);
+  EXPECT_NE(unknown->body.find("there is no pipeline"), std::string::npos) << unknown->body;
+
   const auto bad = client.Post("/v1/completions", R"({"prompt": ""})", "application/json");
   ASSERT_TRUE(bad);
   EXPECT_EQ(bad->status, 400);
