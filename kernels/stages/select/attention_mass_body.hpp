@@ -73,14 +73,14 @@ struct AttentionMassBody {
 // Calls run(grid, body) with the body that `task` asks for. `root`: sqrt(head_dim), taken by the
 // caller since device code is to see no libm.
 template <class Run>
-void with_attention_mass_body(const AttentionMassTask& task, float root, Run run) {
+auto with_attention_mass_body(const AttentionMassTask& task, float root, Run run) {
   const float scale = 1.4426950408889634F / root;
   if (task.pages_are_f32) {
     const AttentionMassBody<float> body{task, scale};
-    run(body.grid(), body);
+    return run(body.grid(), body);
   } else {
     const AttentionMassBody<std::uint16_t> body{task, scale};
-    run(body.grid(), body);
+    return run(body.grid(), body);
   }
 }
 

@@ -231,12 +231,12 @@ struct RtnChannelBody {
 
 // Calls run(grid, body) with the body for `task`.
 template <bool kIsEncoder, class Run>
-void with_rtn_body(const RtnTask& task, Run run) {
+auto with_rtn_body(const RtnTask& task, Run run) {
   if (task.is_along_tokens) {
     const std::int64_t parts = (task.columns + kBlockLanes - 1) / kBlockLanes;
-    run(task.lines() * parts, RtnChannelBody<kIsEncoder>{task});
+    return run(task.lines() * parts, RtnChannelBody<kIsEncoder>{task});
   } else {
-    run(task.lines() * task.line_entries(), RtnTokenBody<kIsEncoder>{task});
+    return run(task.lines() * task.line_entries(), RtnTokenBody<kIsEncoder>{task});
   }
 }
 

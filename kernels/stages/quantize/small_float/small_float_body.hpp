@@ -174,12 +174,12 @@ struct SmallFloatBody {
 
 // Calls run(grid, body) with the body for `task`.
 template <bool kIsEncoder, class Run>
-void with_small_float_body(const SmallFloatTask& task, Run run) {
+auto with_small_float_body(const SmallFloatTask& task, Run run) {
   const std::int64_t grid = task.rows * task.row_groups();
   if (task.format == SmallFloatFormat::kFp8) {
-    run(grid, SmallFloatBody<kIsEncoder, E4M3>{task});
+    return run(grid, SmallFloatBody<kIsEncoder, E4M3>{task});
   } else {
-    run(grid, SmallFloatBody<kIsEncoder, E2M1>{task});
+    return run(grid, SmallFloatBody<kIsEncoder, E2M1>{task});
   }
 }
 
