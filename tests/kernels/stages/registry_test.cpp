@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -67,8 +68,7 @@ TEST(StageRegistry, IdsTellTheRoleAndAreNoneTwice) {
   std::set<int> ids;
   for (const StageRow& row : stage_table()) {
     EXPECT_TRUE(ids.insert(row.id).second) << row.name;
-    EXPECT_EQ(row.id / 100, static_cast<int>(row.role) - static_cast<int>(StageRole::kSelect))
-        << row.name;
+    EXPECT_EQ(row.id / 100, static_cast<int>(row.role)) << row.name;
   }
 }
 
@@ -90,10 +90,12 @@ TEST(StageRegistry, AStageIsFoundByNameAndById) {
 }
 
 TEST(StageRegistry, EveryStageSaysWhatItIs) {
+  const std::array<const char*, 5> folders{"select", "transform", "quantize", "correct", "entropy"};
   for (const StageRow& row : stage_table()) {
     EXPECT_GT(std::string_view(row.summary).size(), 10U) << row.name;
     const std::filesystem::path folder = std::filesystem::path(SLUICE_SOURCE_DIR) /
-                                         "kernels/stages" / stage_role_name(row.role) / row.name;
+                                         "kernels/stages" /
+                                         folders[static_cast<std::size_t>(row.role)] / row.name;
     EXPECT_TRUE(std::filesystem::exists(folder)) << folder;
     for (const ParameterRow& parameter : row.parameters) {
       EXPECT_LE(parameter.least, parameter.most) << row.name << "." << parameter.name;
