@@ -47,6 +47,7 @@ struct Heap {
 Heap heap;
 
 void* allocate(std::size_t bytes, std::size_t alignment) {
+  alignment = std::max<std::size_t>(alignment, 64);  // as pools of KV blocks are
   const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + alignment - 1) & ~(alignment - 1);
   void* memory = std::aligned_alloc(alignment, rounded);
   if (memory == nullptr) std::abort();

@@ -9,6 +9,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/pipeline/kv_tile.cpp"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/elementwise/vector-inl.h"
@@ -47,11 +48,12 @@ class RunCursor {
 };
 
 // A block of tokens of one head is a few KiB: too short for the hardware to guess what comes next.
+// To the second cache: the tile at work fills the first.
 template <bool is_written, class Element>
 HWY_INLINE void fetch_ahead(const Element* run, std::int64_t elements) {
   constexpr std::int64_t kLineElements = 64 / static_cast<std::int64_t>(sizeof(Element));
   for (std::int64_t i = 0; i < elements; i += kLineElements)
-    __builtin_prefetch(run + i, is_written);
+    __builtin_prefetch(run + i, is_written, 2);
 }
 
 // body(element of the pages, column, row index) for every run of head_dim elements.
@@ -119,7 +121,37 @@ HWY_INLINE void store_rows(const KvTile& tile, const ConstMatrix& from) {
   });
 }
 
+// Whole lines of BF16 past the caches: a written line is not read before, which is half of what
+// decoding asks of memory. False: the runs are not of such lines, and nothing is written.
+bool stream_rows(const KvTile& tile, const ConstMatrix& from) {
+  constexpr std::size_t kLineBytes = 64;
+  const KvPages& pages = tile.pages.front();
+  const std::size_t dim = static_cast<std::size_t>(pages.head_dim);
+  const hn::ScalableTag<float> d;
+  const hn::Rebind<std::uint16_t, decltype(d)> narrow;
+  const hn::Rebind<std::int32_t, decltype(d)> words;
+  if (pages.element_bytes != 2 || dim * 2 % kLineBytes != 0 || dim % hn::Lanes(d) != 0)
+    return false;
+  for (const KvPages& layer : tile.pages) {
+    for (const std::byte* block : layer.blocks) {
+      if (reinterpret_cast<std::uintptr_t>(block) % kLineBytes != 0) return false;
+    }
+  }
+  KvTile unfetched = tile;
+  unfetched.next_rows = {};
+  each_run<std::uint16_t>(
+      unfetched, [&](std::uint16_t* run, std::int64_t column, std::int64_t row) HWY_ATTR {
+        const float* in = from.row(row) + column;
+        for (std::size_t i = 0; i < dim; i += hn::Lanes(d)) {
+          const auto bits = bf16_bits(d, hn::LoadU(d, in + i));
+          hn::Stream(hn::DemoteTo(narrow, hn::BitCast(words, bits)), narrow, run + i);
+        }
+      });
+  return true;
+}
+
 void store_any(const KvTile& tile, const ConstMatrix& from) {
+  if (tile.bypasses_cache && stream_rows(tile, from)) return;
   tile.pages.front().element_bytes == 4 ? store_rows<float>(tile, from)
                                         : store_rows<std::uint16_t>(tile, from);
 }
@@ -193,6 +225,7 @@ bool load_tile(const KvTile& tile, Matrix to) { return HWY_DYNAMIC_DISPATCH(load
 void store_tile(const KvTile& tile, ConstMatrix from) {
   HWY_DYNAMIC_DISPATCH(store_any)(tile, from);
 }
+void settle_stores() { hwy::FlushStream(); }
 namespace {
 
 // Few rows at a time: the matrix side stays in cache while the heads take turns.

@@ -21,6 +21,9 @@ struct KvTile {
   std::int64_t head_count = 0;
   std::span<const std::int32_t> rows;
   std::span<const std::int32_t> next_rows;  // of the tile that follows: fetched ahead; may be empty
+  // store_tile() writes past the caches where it can: for what would not stay there anyway.
+  // settle_stores() then comes before another thread looks.
+  bool bypasses_cache = false;
 
   std::int64_t columns() const {
     return static_cast<std::int64_t>(pages.size()) * head_count * pages.front().head_dim;
@@ -38,6 +41,7 @@ struct KvTile {
 bool load_tile(const KvTile& tile, Matrix to);
 // Rounded to the pages' type: nearest, ties to even.
 void store_tile(const KvTile& tile, ConstMatrix from);
+void settle_stores();
 
 // BF16, rows * columns of them one after another.
 void load_bf16(const KvTile& tile, std::byte* to);

@@ -20,6 +20,9 @@ constexpr std::int64_t kTileElements = 2 * 1024;
 // Symbols are packed for several tiles at once: it looks at every column's width each time.
 constexpr std::int64_t kBatchSymbols = 64 * 1024;
 
+// As BF16, a plane of this size is gone from a core's caches before anybody reads it.
+constexpr std::size_t kStreamedBytes = std::size_t{1} << 20;
+
 std::int64_t rows_of_tile(std::int64_t columns, std::int64_t multiple) {
   const std::int64_t rows = kTileElements / std::max<std::int64_t>(columns, 1);
   return std::max(rows / multiple * multiple, multiple);
@@ -306,7 +309,10 @@ class PlaneDecoder {
       store_tile(target_.part(first, count), inverse(first, rows));
       return {};
     };
-    SLUICE_TRY(each_tile(store));
+    target_.bypasses_cache = area(rows_, target_.columns()) * 2 >= kStreamedBytes;
+    const Status stored = each_tile(store);
+    if (target_.bypasses_cache) settle_stores();
+    SLUICE_TRY(stored);
     return rest_.empty() ? Status() : leftover_bytes();
   }
 
@@ -402,7 +408,7 @@ class PlaneDecoder {
   const StageList& stages_;
   const Plane& plane_;
   const PlaneBytes& coded_;
-  const KvTile& target_;
+  KvTile target_;
   Scratch::Buffers& buffers_;
 
   std::int64_t rows_ = 0;

@@ -113,6 +113,42 @@ TEST(KvTile, StoresRoundedToNearestEvenAndTouchesNothingElse) {
   });
 }
 
+// Blocks on lines and off them: past the caches where that can be, and the same bytes.
+TEST(KvTile, StoresPastTheCachesAreTheSame) {
+  constexpr std::int64_t kDim = 64;
+  constexpr std::int64_t kBlockTokens = 8;
+  constexpr std::size_t kBlockElements = 2 * 3 * kBlockTokens * kDim;
+  for_each_target([] {
+    for (const std::size_t shift : {0, 1, 16}) {
+      std::vector<std::uint16_t> memory[2];
+      std::vector<std::byte*> starts[2];
+      std::vector<float> rows(kRows.size() * 2 * kDim);
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        rows[i] = 0.37F * static_cast<float>(i) - 100.0F;
+      for (const std::size_t which : {0, 1}) {
+        memory[which].assign(6 * kBlockElements + 64, 7);
+        const auto at = reinterpret_cast<std::uintptr_t>(memory[which].data());
+        auto* first = memory[which].data() + (64 - at % 64) / 2 + shift;
+        for (std::size_t block = 0; block < 6; ++block) {
+          starts[which].push_back(reinterpret_cast<std::byte*>(first + block * kBlockElements));
+        }
+        const KvPages pages{.blocks = starts[which],
+                            .block_tokens = kBlockTokens,
+                            .kv_heads = 3,
+                            .head_dim = kDim,
+                            .element_bytes = 2};
+        KvTile tile = tile_of({&pages, 1}, KvHalf::kValue);
+        tile.bypasses_cache = which == 1;
+        store_tile(tile, tests::matrix_of(rows, 2 * kDim));
+        settle_stores();
+      }
+      for (std::size_t block = 0; block < 6; ++block) {
+        ASSERT_EQ(std::memcmp(starts[0][block], starts[1][block], 2 * kBlockElements), 0);
+      }
+    }
+  });
+}
+
 TEST(KvTile, BitsOfBf16ComeBackWhateverTheyAre) {
   KvFixture cache(spec_of(DType::kBF16, 20));
   cache.set(0, KvHalf::kKey, 1, 7, 0, std::numeric_limits<float>::quiet_NaN());
