@@ -122,38 +122,42 @@ HWY_INLINE void store_rows(const KvTile& tile, const ConstMatrix& from) {
 }
 
 // Whole lines of BF16 past the caches: a written line is not read before, which is half of what
-// decoding asks of memory. False: the runs are not of such lines, and nothing is written.
-bool stream_rows(const KvTile& tile, const ConstMatrix& from) {
+// decoding asks of memory. Runs that are not of whole lines go the ordinary way.
+HWY_INLINE void stream_rows(const KvTile& tile, const ConstMatrix& from) {
+#if HWY_TARGET == HWY_SCALAR
+  store_rows<std::uint16_t>(tile, from);
+#else
   constexpr std::size_t kLineBytes = 64;
-  const KvPages& pages = tile.pages.front();
-  const std::size_t dim = static_cast<std::size_t>(pages.head_dim);
   const hn::ScalableTag<float> d;
   const hn::Rebind<std::uint16_t, decltype(d)> narrow;
+  const hn::Twice<decltype(narrow)> joined;
   const hn::Rebind<std::int32_t, decltype(d)> words;
-  if (pages.element_bytes != 2 || dim * 2 % kLineBytes != 0 || dim % hn::Lanes(d) != 0)
-    return false;
-  for (const KvPages& layer : tile.pages) {
-    for (const std::byte* block : layer.blocks) {
-      if (reinterpret_cast<std::uintptr_t>(block) % kLineBytes != 0) return false;
-    }
-  }
+  const std::size_t lanes = hn::Lanes(d);
+  const auto dim = static_cast<std::size_t>(tile.pages.front().head_dim);
+  const bool has_lines = dim * 2 % kLineBytes == 0 && dim % (2 * lanes) == 0;
   KvTile unfetched = tile;
   unfetched.next_rows = {};
+  const auto rounded = [=](const float* in) HWY_ATTR {
+    return hn::DemoteTo(narrow, hn::BitCast(words, bf16_bits(d, hn::LoadU(d, in))));
+  };
   each_run<std::uint16_t>(
       unfetched, [&](std::uint16_t* run, std::int64_t column, std::int64_t row) HWY_ATTR {
         const float* in = from.row(row) + column;
-        for (std::size_t i = 0; i < dim; i += hn::Lanes(d)) {
-          const auto bits = bf16_bits(d, hn::LoadU(d, in + i));
-          hn::Stream(hn::DemoteTo(narrow, hn::BitCast(words, bits)), narrow, run + i);
+        if (!has_lines || reinterpret_cast<std::uintptr_t>(run) % kLineBytes != 0) {
+          return for_elements(dim, [&](auto tag, std::size_t i)
+                                       HWY_ATTR { store(tag, load(tag, in + i), run + i); });
+        }
+        for (std::size_t i = 0; i < dim; i += 2 * lanes) {
+          const auto both = hn::Combine(joined, rounded(in + i + lanes), rounded(in + i));
+          hn::Stream(both, joined, run + i);
         }
       });
-  return true;
+#endif
 }
 
 void store_any(const KvTile& tile, const ConstMatrix& from) {
-  if (tile.bypasses_cache && stream_rows(tile, from)) return;
-  tile.pages.front().element_bytes == 4 ? store_rows<float>(tile, from)
-                                        : store_rows<std::uint16_t>(tile, from);
+  if (tile.pages.front().element_bytes == 4) return store_rows<float>(tile, from);
+  tile.bypasses_cache ? stream_rows(tile, from) : store_rows<std::uint16_t>(tile, from);
 }
 
 void load_bf16_any(const KvTile& tile, std::byte* to) {

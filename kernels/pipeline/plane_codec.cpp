@@ -13,9 +13,9 @@
 namespace sluice::kernels {
 namespace {
 
-// 8 KiB of FP32: a tile is still in the first cache when the next stage reads it, and what it is
+// 16 KiB of FP32: a tile is still in the first cache when the next stage reads it, and what it is
 // made of and what is made of it are there too.
-constexpr std::int64_t kTileElements = 2 * 1024;
+constexpr std::int64_t kTileElements = 4 * 1024;
 
 // Symbols are packed for several tiles at once: it looks at every column's width each time.
 constexpr std::int64_t kBatchSymbols = 64 * 1024;
