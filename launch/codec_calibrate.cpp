@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/pipeline/pipeline.hpp"
 #include "launch/codec_paths.hpp"
 #include "launch/prompt_text.hpp"
 #include "launch/rank.hpp"
@@ -115,15 +116,27 @@ Result<std::vector<kernels::PipelineSpec>> chosen_pipelines(const CodecOptions& 
   return specs;
 }
 
-// Whether all of these pipelines can work with the profile at `path`.
-bool is_served(const std::vector<kernels::PipelineSpec>& specs, const kernels::CacheShape& shape,
-               const std::filesystem::path& path) {
+// Whether nothing that the pipeline asks of the profile is missing.
+bool is_served(const kernels::PipelineSpec& spec, const kernels::CacheShape& shape,
+               const std::shared_ptr<const kernels::Profile>& profile) {
+  return kernels::Pipeline::create(spec, shape, profile).has_value();
+}
+
+bool are_served(const std::vector<kernels::PipelineSpec>& specs, const kernels::CacheShape& shape,
+                const std::filesystem::path& path) {
   auto loaded = runtime::load_profile(path, shape.model_fingerprint);
   if (!loaded) return false;
   const auto profile = std::make_shared<const kernels::Profile>(std::move(*loaded));
   return std::all_of(specs.begin(), specs.end(), [&](const kernels::PipelineSpec& spec) {
-    return kernels::Pipeline::create(spec, shape, profile).has_value();
+    return is_served(spec, shape, profile);
   });
+}
+
+// "best@8" where "best" has left it nothing to learn.
+bool is_taught(const kernels::PipelineSpec& spec, const kernels::CacheShape& shape,
+               const kernels::Profile& profile) {
+  return kernels::calibrated_name(spec.name) != spec.name &&
+         is_served(spec, shape, std::make_shared<const kernels::Profile>(profile));
 }
 
 }  // namespace
@@ -136,7 +149,7 @@ Status calibrate(const CodecOptions& options) {
   const kernels::CacheShape shape = runtime::cache_shape_of(*model.file);
   const auto path =
       options.output.empty() ? default_profile_path(shape.model_fingerprint) : options.output;
-  if (options.if_missing && is_served(specs, shape, path)) {
+  if (options.if_missing && are_served(specs, shape, path)) {
     std::cout << path.string() << ": there already\n";
     return {};
   }
@@ -163,6 +176,10 @@ Status calibrate(const CodecOptions& options) {
   profile.model_fingerprint = shape.model_fingerprint;
   put_error_weights(SLUICE_TRY(meter->finish()), model.file->spec().kv_width(), profile);
   for (const kernels::PipelineSpec& spec : specs) {
+    if (is_taught(spec, shape, profile)) {
+      bar.update(++done);
+      continue;
+    }
     std::vector<kernels::CalibrationCache> inputs;
     const kernels::ScoreNeeds needs = SLUICE_TRY(kernels::score_needs_of(spec));
     for (const runtime::DumpedCache& cache : caches) {
