@@ -198,6 +198,12 @@ FrameDecoder::FrameDecoder(const CacheShape& shape, std::shared_ptr<const Profil
 
 FrameDecoder::~FrameDecoder() = default;
 
+Result<FrameInfo> FrameDecoder::info(Bytes frame) const {
+  const FrameParts parts = SLUICE_TRY(take_apart(frame));
+  SLUICE_TRY(check_model(parts.header, shape_));
+  return info_of(parts);
+}
+
 Result<FrameInfo> FrameDecoder::decode(
     Bytes frame, const Target& target, Scratch& scratch,
     std::vector<std::vector<std::int32_t>>* kept_positions) const {

@@ -54,6 +54,9 @@ class FrameDecoder {
   FrameDecoder(const CacheShape& shape, std::shared_ptr<const Profile> profile);
   ~FrameDecoder();
 
+  // As read_frame_info(), and that the frame is of this model (kInvalidArgument).
+  Result<FrameInfo> info(Bytes frame) const;
+
   // Where a frame's rows go: for layer l and head h, kept token number i is row row_first + i.
   struct Target {
     std::span<const KvPages> pages;  // layer_count of them, reaching every row
@@ -63,7 +66,8 @@ class FrameDecoder {
     MemoryKind memory = MemoryKind::kHost;
     void* stream = nullptr;
   };
-  // Checks the checksum, the model and every length before use. `kept_positions`: null, or gets
+  // Checks the checksum, the model and every length before use; bytes that change meanwhile give
+  // other rows or an error. `kept_positions`: null, or gets
   // [layer_count][kv_heads] lists of original positions. On an error the pages' rows of this frame
   // are undefined, and nothing else is touched.
   Result<FrameInfo> decode(Bytes frame, const Target& target, Scratch& scratch,

@@ -3,6 +3,8 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "kernels/core/dtype.hpp"
@@ -28,6 +30,15 @@ constexpr std::size_t kFrameBytesAt = 8;
 constexpr std::size_t kDirectoryBytesAt = 16;
 constexpr std::size_t kFixedBytes = 50;
 
+// What a frame's head may be at most, so that as much of it can be copied before it is understood.
+constexpr std::size_t kHeaderBytesMax = kFixedBytes + 2 * 8 + 1 + kPipelineNameMax;
+constexpr std::size_t kStageRecordsBytesMax = std::size_t{16} << 10;
+constexpr std::uint64_t kLevelTableBytesMax = 1 + kDistinctLevelsMax;
+
+// Of a frame's layers together: what is listed of each must stay small against what a short frame
+// can promise. The largest models known have a quarter of it in all.
+constexpr std::int64_t kLayerHeadsMax = 0x10000;
+
 constexpr std::int64_t kU16Max = 0xffff;
 constexpr std::int64_t kPositionsMax = 0x7fffffff;
 
@@ -43,13 +54,29 @@ std::uint8_t flags_of(const FrameHeader& header) {
 
 Status check_shape(const FrameHeader& header) {
   if (header.layers < 1 || header.kv_heads < 1 || header.head_dim < 1 || header.layer_count < 1 ||
-      header.layer_first + header.layer_count > header.layers) {
+      header.layer_first + header.layer_count > header.layers ||
+      header.layer_count * header.kv_heads > kLayerHeadsMax) {
     return corrupt("has an impossible shape");
   }
   if (header.first_token > header.last_token || header.last_token > kPositionsMax) {
     return corrupt("has an impossible range of tokens");
   }
   return {};
+}
+
+// Copies the bytes, at most so many, from which a head is read: the frame may lie where whoever
+// wrote it can still write, and what was checked must be what is used.
+std::unique_ptr<std::byte[]> copy_head(Bytes bytes) {
+  auto head = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
+  if (!bytes.empty()) std::memcpy(head.get(), bytes.data(), bytes.size());
+  return head;
+}
+
+// Of stage records and level sets; a run of a set is no longer in bytes than in tokens.
+std::uint64_t head_bytes_max(const FrameHeader& header) {
+  const auto sets = static_cast<std::uint64_t>(header.has_head_sets ? header.kv_heads : 1);
+  return kStageRecordsBytesMax +
+         sets * (kLevelTableBytesMax + static_cast<std::uint64_t>(header.tokens()));
 }
 
 // What follows the magic and the version.
@@ -158,17 +185,29 @@ Result<FrameParts> take_apart(Bytes bytes) {
   if (frame_bytes < kFixedBytes + kChecksumBytes) return corrupt("contradicts its length");
   const Bytes frame = bytes.first(frame_bytes);
   std::memcpy(&parts.checksum, frame.data() + frame.size() - kChecksumBytes, kChecksumBytes);
+  const Bytes body = frame.first(frame.size() - kChecksumBytes);
 
-  ByteReader in(frame.first(frame.size() - kChecksumBytes).subspan(kFlagsAt));
-  parts.header = SLUICE_TRY(read_header(in));
+  std::array<std::byte, kHeaderBytesMax> header;
+  const std::size_t header_bytes = std::min(body.size(), header.size());
+  std::memcpy(header.data(), body.data(), header_bytes);
+  ByteReader fixed(Bytes(header).first(header_bytes).subspan(kFlagsAt));
+  parts.header = SLUICE_TRY(read_header(fixed));
+  if (parts.header.frame_bytes != frame_bytes) return corrupt("contradicts its length");
+
+  const Bytes rest = body.subspan(header_bytes - fixed.remaining());
+  const auto head_bytes =
+      static_cast<std::size_t>(std::min<std::uint64_t>(rest.size(), head_bytes_max(parts.header)));
+  parts.head = copy_head(rest.first(head_bytes));
+  ByteReader in(Bytes(parts.head.get(), head_bytes));
   parts.stages = SLUICE_TRY(StageList::read(in));
   const std::int64_t sets = parts.header.has_head_sets ? parts.header.kv_heads : 1;
   for (std::int64_t i = 0; i < sets; ++i) {
     parts.sets.push_back(SLUICE_TRY(LevelSet::read(in, parts.header.tokens())));
   }
-  if (parts.header.directory_bytes > in.remaining()) return corrupt("contradicts its length");
-  parts.payload = in.rest().first(in.remaining() - parts.header.directory_bytes);
-  parts.directory = in.rest().last(parts.header.directory_bytes);
+  const Bytes coded = rest.subspan(head_bytes - in.remaining());
+  if (parts.header.directory_bytes > coded.size()) return corrupt("contradicts its length");
+  parts.payload = coded.first(coded.size() - parts.header.directory_bytes);
+  parts.directory = coded.last(parts.header.directory_bytes);
   return parts;
 }
 

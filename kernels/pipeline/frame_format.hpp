@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,13 +51,15 @@ void patch_header(const FrameHeader& header, std::byte* frame);
 std::size_t frame_overhead_max(const StageList& stages, std::size_t name_bytes, std::int64_t tokens,
                                std::int64_t kv_heads);
 
-// A frame taken apart, nothing decoded: views into its bytes.
+// A frame taken apart, nothing decoded. All but payload and directory, which are views into the
+// frame's bytes, is read from a copy: it stays what it was whatever happens to the bytes.
 struct FrameParts {
   FrameHeader header;
   std::uint16_t version = 0;
   std::uint64_t checksum = 0;
   StageList stages;
-  std::vector<LevelSet> sets;  // one, or kv_heads
+  std::unique_ptr<std::byte[]> head;  // what the sets are views into
+  std::vector<LevelSet> sets;         // one, or kv_heads
   Bytes payload;
   Bytes directory;
 };

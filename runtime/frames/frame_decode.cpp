@@ -22,6 +22,10 @@ Error of_layer(const MadeFrame& made, const Error& error) {
                                     " cannot be used: " + error.message);
 }
 
+Error not_announced(const MadeFrame& made) {
+  return of_layer(made, make_error(ErrorCode::kCorrupt, "the frame is not the one announced"));
+}
+
 }  // namespace
 
 Result<kernels::FrameInfo> decode_frame(const kernels::FrameDecoder& decoder, Bytes frame,
@@ -31,11 +35,9 @@ Result<kernels::FrameInfo> decode_frame(const kernels::FrameDecoder& decoder, By
   const PlannedFrame& place = made.place;
   SLUICE_CHECK(place.last_token <= static_cast<std::int64_t>(blocks.size()) * kKvBlockTokens,
                "the blocks do not reach the frame's last token");
-  auto info = kernels::read_frame_info(frame);
+  const auto info = decoder.info(frame);
   if (!info) return of_layer(made, info.error());
-  if (!is_what_was_said(*info, made)) {
-    return of_layer(made, make_error(ErrorCode::kCorrupt, "the frame is not the one announced"));
-  }
+  if (!is_what_was_said(*info, made)) return not_announced(made);
   std::vector<PagesOfLayer> layers;
   std::vector<kernels::KvPages> pages;
   layers.reserve(static_cast<std::size_t>(place.layer_count));
@@ -46,6 +48,8 @@ Result<kernels::FrameInfo> decode_frame(const kernels::FrameDecoder& decoder, By
   auto decoded =
       decoder.decode(frame, {.pages = pages, .row_first = place.first_token}, scratch, nullptr);
   if (!decoded) return of_layer(made, decoded.error());
+  // Again: the writer of the bytes may have changed them since.
+  if (!is_what_was_said(*decoded, made)) return not_announced(made);
   return decoded;
 }
 

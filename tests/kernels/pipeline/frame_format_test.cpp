@@ -115,6 +115,42 @@ TEST(FrameFormat, ImpossibleHeadersAreCorrupt) {
   EXPECT_TRUE(check_fits(full_header()));
 }
 
+// So that the few bytes of a header never become gigabytes.
+TEST(FrameFormat, MoreLayersAndHeadsThanAnyModelHasAreRefused) {
+  FrameHeader header = full_header();
+  header.layers = 65535;
+  header.layer_first = 0;
+  header.layer_count = 256;
+  header.kv_heads = 256;
+  EXPECT_TRUE(take_apart(empty_frame(header)));
+  EXPECT_TRUE(check_fits(header));
+  header.layer_count = 257;
+  EXPECT_FALSE(take_apart(empty_frame(header)));
+  EXPECT_FALSE(check_fits(header));
+}
+
+TEST(FrameFormat, WhatWasReadStaysWhateverHappensToTheBytes) {
+  FrameHeader header = full_header();
+  ByteWriter writer;
+  write_header(header, writer);
+  StageList().write(writer);
+  std::vector<std::uint8_t> levels(1000, 1);
+  std::fill(levels.begin() + 300, levels.end(), std::uint8_t{2});
+  write_level_set(levels, writer);
+  writer.put(std::uint32_t{7});  // a payload
+  header.frame_bytes = writer.bytes().size() + kChecksumBytes;
+  writer.put(std::uint64_t{0});
+  auto bytes = writer.take();
+  patch_header(header, bytes.data());
+  const auto parts = take_apart(bytes);
+  ASSERT_TRUE(parts) << parts.error().message;
+  EXPECT_EQ(parts->payload.size(), 4U);
+  EXPECT_EQ(parts->payload.data(), bytes.data() + bytes.size() - kChecksumBytes - 4);
+  std::fill(bytes.begin(), bytes.end(), std::byte{0xff});
+  EXPECT_EQ(parts->sets[0].count(1), 300);
+  EXPECT_EQ(parts->sets[0].count(2), 700);
+}
+
 TEST(FrameFormat, RotationsAreToldApart) {
   RopeAngles angles{{1.0, 0.5}, 1.0, false};
   EXPECT_EQ(rope_hash({}), 0U);

@@ -55,6 +55,18 @@ TEST_F(Frames, InfoSaysWhatIsInside) {
   EXPECT_TRUE(tests::decode_layers(FrameDecoder(cache_.shape(), nullptr), longer, target_));
 }
 
+TEST_F(Frames, ADecoderTellsOfFramesOfItsModelOnly) {
+  const auto frame = frame_of(kTurned);
+  const auto info = FrameDecoder(cache_.shape(), nullptr).info(frame);
+  ASSERT_TRUE(info) << info.error().message;
+  EXPECT_EQ(info->kept, (std::vector<std::int32_t>{50, 50}));
+  CacheShape other = cache_.shape();
+  other.kv_heads += 1;
+  const auto foreign = FrameDecoder(other, nullptr).info(frame);
+  ASSERT_FALSE(foreign);
+  EXPECT_EQ(foreign.error().code, ErrorCode::kInvalidArgument);
+}
+
 TEST_F(Frames, EveryTruncationAndEveryFlippedBitIsRefused) {
   const FrameDecoder decoder(cache_.shape(), nullptr);
   for (const PipelineSpec& spec : {kRaw, kTurned}) {
