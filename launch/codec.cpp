@@ -107,8 +107,7 @@ Status inspect(const CodecOptions& options) {
   std::optional<runtime::DumpedCache> original;
   if (!options.cache.empty()) {
     original = SLUICE_TRY(runtime::DumpedCache::load(options.cache));
-    if (original->shape().model_fingerprint != decoded.cache.shape().model_fingerprint ||
-        original->tokens() != decoded.cache.tokens()) {
+    if (!original->is_like(decoded.cache)) {
       return make_error(ErrorCode::kInvalidArgument,
                         options.cache.string() + " is not the cache that these frames are of");
     }

@@ -16,8 +16,6 @@ namespace sluice::runtime {
 namespace {
 
 constexpr std::int64_t kShapeNumbers = 5;
-// Larger than any model's, small enough that no product of them overflows.
-constexpr std::int64_t kSizeMax = std::int64_t{1} << 24;
 
 // Scores by token that the file carries as they are; those of a window are made from its queries.
 struct NamedScore {
@@ -160,6 +158,20 @@ Status read_scores(const Reader& reader, DumpedCache& cache) {
 
 }  // namespace
 
+bool is_possible_cache(const kernels::CacheShape& shape, std::int64_t heads, std::int64_t tokens) {
+  for (const std::int64_t size : {shape.layers, shape.kv_heads, shape.head_dim, heads}) {
+    if (size < 1 || size > kCacheSizeMax) return false;
+  }
+  if (heads % shape.kv_heads != 0 || tokens < 0 || tokens > kCacheTokensMax) return false;
+  std::int64_t bytes = 4;  // of K and V
+  for (const std::int64_t size : {shape.layers, shape.kv_heads, shape.head_dim, tokens}) {
+    // By division: the product may overflow.
+    if (size != 0 && bytes > kCacheBytesMax / size) return false;
+    bytes *= size;
+  }
+  return true;
+}
+
 DumpedCache::DumpedCache(kernels::CacheShape shape, std::int64_t heads, std::int64_t tokens)
     : shape_(std::move(shape)), heads_(heads), tokens_(tokens) {
   const auto bytes = static_cast<std::size_t>(2 * shape_.kv_heads * tokens * shape_.head_dim * 2);
@@ -168,6 +180,14 @@ DumpedCache::DumpedCache(kernels::CacheShape shape, std::int64_t heads, std::int
     layer.resize(bytes);
     starts_.push_back(layer.data());
   }
+}
+
+bool DumpedCache::is_like(const DumpedCache& other) const {
+  const kernels::CacheShape& one = shape_;
+  const kernels::CacheShape& two = other.shape_;
+  return one.model_fingerprint == two.model_fingerprint && one.layers == two.layers &&
+         one.kv_heads == two.kv_heads && one.head_dim == two.head_dim && heads_ == other.heads_ &&
+         tokens_ == other.tokens_;
 }
 
 kernels::KvPages DumpedCache::pages(std::int64_t layer) const {
@@ -224,11 +244,11 @@ Result<DumpedCache> DumpedCache::load(const std::filesystem::path& path) {
   const TensorView sizes = SLUICE_TRY(reader.tensor("shape", DType::kI32, kShapeNumbers));
   std::int32_t numbers[kShapeNumbers];
   std::memcpy(numbers, sizes.data, sizeof numbers);
-  const std::int64_t least[kShapeNumbers] = {1, 1, 1, 1, 0};
-  for (std::size_t i = 0; i < kShapeNumbers; ++i) {
-    if (numbers[i] < least[i] || numbers[i] > kSizeMax) return reader.wrong("shape");
+  kernels::CacheShape shape{numbers[0], numbers[1], numbers[2], 0, {}};
+  if (!is_possible_cache(shape, numbers[3], numbers[4])) {
+    return make_error(ErrorCode::kCorrupt, path.string() + " gives its cache an impossible shape");
   }
-  kernels::CacheShape shape{numbers[0], numbers[1], numbers[2], 0, SLUICE_TRY(read_rope(reader))};
+  shape.rope = SLUICE_TRY(read_rope(reader));
   const TensorView mark = SLUICE_TRY(reader.tensor("fingerprint", DType::kI32, 2));
   std::int32_t halves[2];
   std::memcpy(halves, mark.data, sizeof halves);

@@ -23,6 +23,14 @@
 
 namespace sluice::runtime {
 
+// Caches that a file may give: layers, heads and elements up to 65,535, tokens up to 2^24, and up
+// to 64 GiB of BF16. Query heads are whole groups of KV heads.
+inline constexpr std::int64_t kCacheSizeMax = 65535;
+inline constexpr std::int64_t kCacheTokensMax = std::int64_t{1} << 24;
+inline constexpr std::int64_t kCacheBytesMax = std::int64_t{64} << 30;
+
+bool is_possible_cache(const kernels::CacheShape& shape, std::int64_t heads, std::int64_t tokens);
+
 // Of a prompt's last tokens, for one layer.
 struct DumpedWindow {
   std::vector<float> queries;  // [window][heads][head_dim], after RoPE
@@ -31,12 +39,16 @@ struct DumpedWindow {
 
 class DumpedCache {
  public:
-  // Zeros for `tokens` tokens. `heads`: of queries.
+  // Zeros for `tokens` tokens. `heads`: of queries. Sizes from outside are is_possible_cache()
+  // first.
   DumpedCache(kernels::CacheShape shape, std::int64_t heads, std::int64_t tokens);
 
   const kernels::CacheShape& shape() const { return shape_; }
   std::int64_t heads() const { return heads_; }
   std::int64_t tokens() const { return tokens_; }
+
+  // Whether both are of one model, shape and number of tokens.
+  bool is_like(const DumpedCache& other) const;
 
   // One block of tokens() tokens, BF16; valid as long as the cache.
   kernels::KvPages pages(std::int64_t layer) const;

@@ -17,21 +17,14 @@ namespace {
 
 constexpr std::array<char, 4> kMagic{'S', 'L', 'F', 'F'};
 constexpr std::uint16_t kFileVersion = 1;
-constexpr std::int64_t kSizeMax = std::int64_t{1} << 24;  // of any number of the header
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 Status check_sizes(const CodedCache& coded) {
-  const kernels::CacheShape& shape = coded.shape;
-  for (const std::int64_t size : {shape.layers, shape.kv_heads, shape.head_dim, coded.heads}) {
-    if (size < 1 || size > kSizeMax) {
-      return make_error(ErrorCode::kCorrupt,
-                        "a file of frames gives its cache an impossible shape");
-    }
-  }
-  return {};
+  if (is_possible_cache(coded.shape, coded.heads, coded.tokens)) return {};
+  return make_error(ErrorCode::kCorrupt, "a file of frames gives its cache an impossible shape");
 }
 
 // The frames of a file, apart.
@@ -105,6 +98,9 @@ Result<CodedCache> CodedCache::load(const std::filesystem::path& path) {
     }
     SLUICE_TRY(check_sizes(coded));
     const std::size_t header = content.size() - reader.remaining();
+    if (reader.remaining() == 0) {
+      return make_error(ErrorCode::kCorrupt, "a file of frames without a frame");
+    }
     coded.frames.reserve(reader.remaining());
     coded.frames.assign(content.begin() + static_cast<std::ptrdiff_t>(header), content.end());
     return coded;
@@ -164,6 +160,7 @@ Result<CodedCache> encode_cache(const DumpedCache& cache, const kernels::Pipelin
 Result<DecodedCache> decode_cache(const CodedCache& coded,
                                   std::shared_ptr<const kernels::Profile> profile,
                                   double* seconds) {
+  SLUICE_TRY(check_sizes(coded));
   const std::vector<Bytes> frames = SLUICE_TRY(split(coded));
   const auto corrupt = [](const char* what) { return make_error(ErrorCode::kCorrupt, what); };
   // The tokens are what the frames hold, not what the header promises.

@@ -71,8 +71,48 @@ TEST_F(CacheFile, OfNoTokensIsAFileToo) {
   EXPECT_EQ(loaded->tokens(), 0);
 }
 
+TEST(CacheSizes, ThatNoCacheHasAreRefused) {
+  struct Sizes {
+    std::int64_t layers, kv_heads, head_dim, heads, tokens;
+  };
+  const auto is_possible = [](const Sizes& s) {
+    return is_possible_cache({s.layers, s.kv_heads, s.head_dim, 0, {}}, s.heads, s.tokens);
+  };
+  EXPECT_TRUE(is_possible({30, 3, 64, 9, 8192}));
+  EXPECT_TRUE(is_possible({1, 1, 1, 1, 0}));
+  EXPECT_TRUE(is_possible({4, 4, 64, 4, 1 << 24}));  // 64 GiB
+  EXPECT_FALSE(is_possible({5, 4, 64, 4, 1 << 24}));
+  EXPECT_FALSE(is_possible({65535, 65535, 65535, 65535, 1 << 24}));  // a product of over 2^64
+  EXPECT_FALSE(is_possible({1, 1, 1, 1, (1 << 24) + 1}));
+  EXPECT_FALSE(is_possible({1, 1, 1, 1, -1}));
+  EXPECT_FALSE(is_possible({65536, 1, 1, 1, 1}));
+  EXPECT_FALSE(is_possible({1, 0, 1, 1, 1}));
+  EXPECT_FALSE(is_possible({1, 4, 64, 6, 1}));  // heads in groups of one and a half
+  EXPECT_FALSE(is_possible({1, 4, 64, 2, 1}));
+}
+
+TEST(CacheSizes, OfAnotherCacheAreNotAlike) {
+  const kernels::CacheShape shape{2, 2, 4, 7, {}};
+  const DumpedCache cache(shape, 4, 3);
+  EXPECT_TRUE(cache.is_like(DumpedCache(shape, 4, 3)));
+  EXPECT_FALSE(cache.is_like(DumpedCache(shape, 4, 2)));
+  EXPECT_FALSE(cache.is_like(DumpedCache(shape, 2, 3)));
+  EXPECT_FALSE(cache.is_like(DumpedCache({1, 2, 4, 7, {}}, 4, 3)));
+  EXPECT_FALSE(cache.is_like(DumpedCache({2, 1, 4, 7, {}}, 4, 3)));
+  EXPECT_FALSE(cache.is_like(DumpedCache({2, 2, 2, 7, {}}, 4, 3)));
+  EXPECT_FALSE(cache.is_like(DumpedCache({2, 2, 4, 8, {}}, 4, 3)));
+}
+
+TEST_F(CacheFile, OfHeadsInNoWholeGroupsIsRefused) {
+  const DumpedCache cache({.layers = 1, .kv_heads = 2, .head_dim = 2, .rope = {}}, 3, 1);
+  ASSERT_TRUE(cache.save(path_));
+  const auto loaded = DumpedCache::load(path_);
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().message, HasSubstr("impossible shape"));
+}
+
 TEST_F(CacheFile, ThatIsSomethingElseIsRefused) {
-  const std::array<std::int32_t, 5> sizes{1000000, 1, 64, 1, 1000000};
+  const std::array<std::int32_t, 5> sizes{1000, 1, 64, 1, 100000};
   const std::array<std::int32_t, 3> rope{};
   const std::array<std::int32_t, 2> mark{};
   const auto view = [](const auto& values) {

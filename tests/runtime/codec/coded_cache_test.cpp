@@ -109,6 +109,10 @@ TEST_F(CodedCacheFile, ThatIsDamagedIsRefused) {
   std::string flat = good;
   for (std::size_t i = 16; i < 20; ++i) flat[i] = 0;  // no layers
   EXPECT_THAT(refused(flat).message, HasSubstr("impossible shape"));
+  std::string endless = good;  // tokens: the fifth of the header's sizes
+  for (std::size_t i = 32; i < 36; ++i) endless[i] = '\x7f';
+  EXPECT_THAT(refused(endless).message, HasSubstr("impossible shape"));
+  EXPECT_THAT(refused(good.substr(0, 48)).message, HasSubstr("without a frame"));
   std::string flipped = good;
   flipped.back() = static_cast<char>(flipped.back() ^ 1);
   EXPECT_EQ(refused(flipped).code, ErrorCode::kCorrupt);
