@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -34,8 +35,11 @@ std::optional<std::size_t> word_index(std::string_view words, std::string_view w
 
 Status check_number(std::string_view stage, const ParameterRow& row, double value) {
   const std::string range = "from " + written(row.least) + " to " + written(row.most);
-  if (!std::isfinite(value) || value < static_cast<double>(row.least) ||
-      value > static_cast<double>(row.most)) {
+  // Compared as the FP32 number that it becomes: 0.1 is less than 0.1F is.
+  const bool fits = std::isfinite(value) &&
+                    std::fabs(value) <= static_cast<double>(std::numeric_limits<float>::max());
+  const float narrow = fits ? static_cast<float>(value) : 0.0F;
+  if (!fits || narrow < row.least || narrow > row.most) {
     return invalid(stage, row, "must be " + range);
   }
   const bool is_whole = row.kind == ParameterKind::kInteger || row.kind == ParameterKind::kBool ||

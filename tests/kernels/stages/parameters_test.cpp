@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace sluice::kernels {
 namespace {
 
@@ -16,6 +18,7 @@ constexpr ParameterRow kRows[] = {
     {"is_symmetric", ParameterKind::kBool, 0, 0, 1},
     {"budget", ParameterKind::kNumber, 0.5F, 0, 1},
     {"layers", ParameterKind::kList, 0, 0, 1000},
+    {"share", ParameterKind::kNumber, 0.5F, 0.1F, 0.7F},
 };
 
 Result<Parameters> parse(const ParameterMap& values) {
@@ -44,6 +47,18 @@ TEST(Parameters, SayWhatIsWrong) {
   EXPECT_THAT(message({{"axis", 1.0}}), HasSubstr("one of: token channel"));
   EXPECT_THAT(message({{"is_symmetric", 1.0}}), HasSubstr("true or false"));
   EXPECT_THAT(message({{"layers", true}}), HasSubstr("a list of numbers"));
+}
+
+TEST(Parameters, MayBeTheBoundsAsWrittenInDecimals) {
+  for (const double bound : {0.1, 0.7}) {  // 0.1 < 0.1F, 0.7 > 0.7F
+    const auto parameters = parse({{"share", bound}});
+    ASSERT_TRUE(parameters) << parameters.error().message;
+    EXPECT_EQ(parameters->number("share"), static_cast<float>(bound));
+  }
+  EXPECT_FALSE(parse({{"share", 0.0999}}));
+  EXPECT_FALSE(parse({{"share", 1e300}}));
+  EXPECT_FALSE(parse({{"share", std::numeric_limits<double>::quiet_NaN()}}));
+  EXPECT_FALSE(parse({{"bits", 8.00000001}}));  // 8 in FP32, but not a whole number
 }
 
 TEST(Parameters, SurviveAFrame) {
