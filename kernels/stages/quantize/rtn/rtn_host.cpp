@@ -102,6 +102,9 @@ HWY_INLINE void scales_at(const Work& work, Groups& groups, std::size_t at) {
   hn::Store(offset, d, groups.offset + at);
   store_bf16s(scale, groups.scale_bits + at);
   store_bf16s(zero, groups.zero_bits + at);
+  // Bounds beyond BF16's were brought back to it: their values' levels may lie outside.
+  const auto bf16_max = hn::Set(d, kBf16Max);
+  is_cut = hn::Or(is_cut, hn::Or(hn::Lt(low, hn::Neg(bf16_max)), hn::Gt(high, bf16_max)));
   is_cut = hn::Or(is_cut, hn::Or(is_beyond, hn::Gt(hn::Abs(offset), hn::Set(d, kOffsetMax))));
   groups.has_cuts = groups.has_cuts || !hn::AllFalse(d, is_cut);
 }

@@ -98,6 +98,8 @@ TEST(RtnHost, ExtremeValuesStayFiniteAndAlikeEverywhere) {
                                                     {kMax, -kMax, 0.0F, 1.0F},
                                                     {kBf16Max, 0.99F * kBf16Max},
                                                     {kMax, 0.9F * kMax},
+                                                    {kMax, 0.0F},
+                                                    {-kMax, 0.0F},
                                                     {10.0F, 10.00001F, 10.00002F},
                                                     {1e30F, 1.0F, -1e-30F}};
   std::mt19937 random(9);
