@@ -109,8 +109,6 @@ class Layout {
 
 constexpr float kBinZero = 128.0F;  // the symbol of a difference of 0
 constexpr float kBinMost = 127.0F;
-// The largest BF16: squares of huge differences are infinite, a width must not be.
-constexpr float kWidthMost = 0x1.fep127F;
 
 class Encoder final : public QuantizePlan {
  public:
@@ -174,13 +172,16 @@ class Encoder final : public QuantizePlan {
 
   std::byte* difference(const float* values, std::uint8_t* out, std::byte* side) {
     const std::size_t columns = reference_.size();
-    for (std::size_t i = 0; i < columns; ++i) difference_[i] = values[i] - reference_[i];
+    for (std::size_t i = 0; i < columns; ++i) {
+      difference_[i] = within_bf16_range(values[i] - reference_[i]);
+    }
     if (layout_.options().scale == kRange) {
       side = ranges(difference_.data(), layout_.symbol_max(false), out, side, difference_.data());
     } else {
       for (std::size_t i = 0; i < columns; ++i) {
         const float at = widths_[i] == 0.0F ? 0.0F : std::rint(difference_[i] / widths_[i]);
-        const float bin = std::min(std::max(at, -kBinMost), kBinMost);
+        const float least = at > -kBinMost ? at : -kBinMost;  // a NaN too
+        const float bin = least < kBinMost ? least : kBinMost;
         out[i] = static_cast<std::uint8_t>(bin + kBinZero);
         difference_[i] = bin * widths_[i];
       }
@@ -332,7 +333,7 @@ class Delta final : public QuantizeStage {
       const float* from = all.row(options.mode == kSequential ? row - 1 : row - row % group);
       const float* values = all.row(row);
       for (std::size_t i = 0; i < squares.size(); ++i) {
-        const float difference = values[i] - from[i];
+        const float difference = within_bf16_range(values[i] - from[i]);
         squares[i] += difference * difference;
         most[i] = std::max(most[i], std::fabs(difference));
       }
@@ -340,7 +341,8 @@ class Delta final : public QuantizeStage {
     }
     for (std::size_t i = 0; i < squares.size(); ++i) {
       const float deviation = count == 0.0F ? 0.0F : std::sqrt(squares[i] / count);
-      squares[i] = std::min(std::max(options.bin * deviation, most[i] / kBinMost), kWidthMost);
+      // Squares of huge differences are infinite, a width must not be.
+      squares[i] = std::min(std::max(options.bin * deviation, most[i] / kBinMost), kBf16Most);
     }
     return squares;
   }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -103,6 +104,28 @@ TEST(Delta, OfEqualAndOfHugeValuesIsFinite) {
     for (std::size_t i = 0; i < huge.size(); i += 3) huge[i] = -2e30F;
     for (const float value : decode_plane(*stage, plane, encode_plane(*stage, plane, huge, 10))) {
       EXPECT_TRUE(std::isfinite(value));
+    }
+  }
+}
+
+// Differences of FP32's largest numbers are infinite, and so is their range.
+TEST(Delta, OfTheLargestValuesIsANumber) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  const TestPlane plane(10, 6);
+  std::vector<float> values(60, kMost);
+  for (std::size_t i = 0; i < values.size(); i += 4) values[i] = -kMost;
+  for (const char* mode : {"anchor", "sequential"}) {
+    for (const char* scale : {"range", "bins"}) {
+      for (const double bits : {1.0, 4.0, 8.0}) {
+        const auto stage = make({{"mode", std::string(mode)},
+                                 {"scale", std::string(scale)},
+                                 {"bits", bits},
+                                 {"anchor_bits", bits}});
+        SCOPED_TRACE(::testing::Message() << mode << ' ' << scale << ' ' << bits);
+        const auto decoded = decode_plane(*stage, plane, encode_plane(*stage, plane, values, 10));
+        for (const float value : decoded) ASSERT_FALSE(std::isnan(value));
+        for (std::size_t i = 0; i < 6; ++i) ASSERT_TRUE(std::isfinite(decoded[i]));  // the anchor
+      }
     }
   }
 }
