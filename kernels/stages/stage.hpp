@@ -7,7 +7,9 @@
 // check every size, and allocate no more than rows * columns elements plus what `side` holds.
 //
 // Results are bit-identical on every CPU: +, -, *, /, sqrt and rounding in a fixed order, no
-// contraction (-ffp-contract=off), none of libm's other functions on the way to a frame.
+// contraction (-ffp-contract=off), none of libm's other functions on the way to a frame. That holds
+// for the same inputs, and LayerScores are inputs: they come from the engine's own floating point,
+// which may differ from CPU to CPU, and with them which tokens a select stage chooses.
 //
 // A stage whose row says runs_on_cuda works in a device's memory too, by the plans' *_on(): the
 // same results for all rows of the plane at once, with every pointer of the queue's memory, queued.

@@ -75,7 +75,7 @@ struct Choice {
 
 // Drops what is not chosen from `state.levels` and notes the (pooled) scores as importance.
 // `scores`: [heads][tokens], one or kv_heads heads; larger is better; equal scores: the lower
-// token, then head, wins. Kept in any case, and counted in the budget: sinks, window, tail, and
+// head, then token, wins. Kept in any case, and counted in the budget: sinks, window, tail, and
 // what an earlier stage made exact; what one dropped stays dropped. The budget's scale (PyramidKV,
 // Squeeze) acts on the rest. kInvalidArgument: a NaN among the scores, or another size.
 Status choose_tokens(const SelectInput& input, const SelectionOptions& options,
