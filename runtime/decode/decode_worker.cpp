@@ -32,6 +32,7 @@ DecodeWorker::DecodeWorker(Cluster& cluster, const ClusterConfig& config, const 
     : WorkerNode(cluster),
       decoder_(pipelines.decoder()),
       shape_(kv_shape_of(model.spec())),
+      vocab_(model.spec().vocab),
       pool_(std::move(pool)),
       end_tokens_(end_tokens),
       arena_(cluster.memory.bytes),
@@ -50,11 +51,11 @@ void DecodeWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload
     case MessageType::kWant:
       return take_want(peer, payload);
     case MessageType::kPieces:
-      return take_pieces(payload);
+      return take_pieces(peer, payload);
     case MessageType::kManifest:
-      return take_manifest(payload);
+      return take_manifest(peer, payload);
     case MessageType::kFailed:
-      return take_failed(payload);
+      return take_failed(peer, payload);
     case MessageType::kCancel:
       return take_cancel(payload);
     default:
@@ -71,7 +72,7 @@ void DecodeWorker::take_want(comm::NodeId peer, Bytes payload) {
     send_failed(cluster_.router, want->request, error);
   };
   if (want->prompt_tokens <= 0 || want->tokens_max <= 0 || want->frame_bytes == 0 ||
-      sessions_.contains(want->request)) {
+      is_known(want->request)) {
     return refuse("the prefill worker asked for a slot that cannot be");
   }
   if (want->frame_bytes > arena_.bytes()) {
@@ -83,6 +84,12 @@ void DecodeWorker::take_want(comm::NodeId peer, Bytes payload) {
     return refuse("prompt and answer together do not fit in decode.kv_memory");
   }
   waiting_.push_back({peer, *want});
+}
+
+bool DecodeWorker::is_known(RequestId request) const {
+  return sessions_.contains(request) || running_.contains(request) ||
+         std::any_of(waiting_.begin(), waiting_.end(),
+                     [&](const Want& want) { return want.message.request == request; });
 }
 
 void DecodeWorker::grant_waiting() {
@@ -99,9 +106,13 @@ bool DecodeWorker::grant(const Want& want) {
   SLUICE_CHECK(acquired.has_value(), "the free blocks were counted before");
   const GrantMessage grant{message.request, next_epoch_++, *offset, message.frame_bytes};
   const Bytes slot(cluster_.memory.data + *offset, message.frame_bytes);
-  sessions_.emplace(std::piecewise_construct, std::forward_as_tuple(message.request),
-                    std::forward_as_tuple(grant, want.source, shape_, message.prompt_tokens, slot,
-                                          std::move(*acquired)));
+  const HandoffTerms terms{want.source, message.prompt_tokens, message.tokens_max, vocab_};
+  const bool is_new =
+      sessions_
+          .emplace(std::piecewise_construct, std::forward_as_tuple(message.request),
+                   std::forward_as_tuple(grant, terms, shape_, slot, std::move(*acquired)))
+          .second;
+  SLUICE_CHECK(is_new, "a request is granted a second slot");
   if (const Status told = send(want.source, MessageType::kGrant, grant); !told) {
     // Nothing was advertised. The writer waits for this, so the router has to end it.
     send_failed(cluster_.router, message.request, told.error());
@@ -116,10 +127,17 @@ ReceiveSession* DecodeWorker::session_of(RequestId request, std::uint64_t epoch)
   return &found->second;
 }
 
-void DecodeWorker::take_pieces(Bytes payload) {
+// What others than the session's writer say of it is not heard.
+ReceiveSession* DecodeWorker::session_of(comm::NodeId source, RequestId request,
+                                         std::uint64_t epoch) {
+  ReceiveSession* session = session_of(request, epoch);
+  return session != nullptr && session->source() == source ? session : nullptr;
+}
+
+void DecodeWorker::take_pieces(comm::NodeId peer, Bytes payload) {
   const auto message = PiecesMessage::decode(payload);
   if (!message) return;
-  ReceiveSession* session = session_of(message->request, message->epoch);
+  ReceiveSession* session = session_of(peer, message->request, message->epoch);
   if (session == nullptr || session->is_cancelled || session->is_closing) return;
   const auto frames = session->take(*message);
   if (!frames) {
@@ -167,10 +185,10 @@ void DecodeWorker::take(FrameDone done) {
   complete_if_ready(*session);
 }
 
-void DecodeWorker::take_manifest(Bytes payload) {
+void DecodeWorker::take_manifest(comm::NodeId peer, Bytes payload) {
   const auto message = ManifestMessage::decode(payload);
   if (!message) return;
-  ReceiveSession* session = session_of(message->request, message->epoch);
+  ReceiveSession* session = session_of(peer, message->request, message->epoch);
   if (session == nullptr || session->is_closing) return;
   session->manifest_us = monotonic_us();
   // The writer's last word: whatever happens to the request, its slot is free after this.
@@ -244,12 +262,14 @@ void DecodeWorker::close(RequestId request) {
 }
 
 // From the prefill worker: it has stopped writing.
-void DecodeWorker::take_failed(Bytes payload) {
+void DecodeWorker::take_failed(comm::NodeId peer, Bytes payload) {
   const auto failed = FailedMessage::decode(payload);
   if (!failed) return;
-  std::erase_if(waiting_,
-                [&](const Want& want) { return want.message.request == failed->request; });
-  if (sessions_.contains(failed->request)) close(failed->request);
+  std::erase_if(waiting_, [&](const Want& want) {
+    return want.source == peer && want.message.request == failed->request;
+  });
+  const auto found = sessions_.find(failed->request);
+  if (found != sessions_.end() && found->second.source() == peer) close(failed->request);
 }
 
 void DecodeWorker::take_cancel(Bytes payload) {

@@ -50,17 +50,19 @@ class DecodeWorker : public WorkerNode {
   void on_turn() override;
 
   void take_want(comm::NodeId peer, Bytes payload);
-  void take_pieces(Bytes payload);
-  void take_manifest(Bytes payload);
-  void take_failed(Bytes payload);
+  void take_pieces(comm::NodeId peer, Bytes payload);
+  void take_manifest(comm::NodeId peer, Bytes payload);
+  void take_failed(comm::NodeId peer, Bytes payload);
   void take_cancel(Bytes payload);
   void take(DecodeEvent& event);
   void take(FrameDone done);
   FrameDone unpack(const ReceiveSession& session, const MadeFrame& frame,
                    kernels::Scratch& scratch) const;
+  bool is_known(RequestId request) const;
   void grant_waiting();
   bool grant(const Want& want);
   ReceiveSession* session_of(RequestId request, std::uint64_t epoch);
+  ReceiveSession* session_of(comm::NodeId source, RequestId request, std::uint64_t epoch);
   void fail(ReceiveSession& session, const Error& error);
   void complete_if_ready(ReceiveSession& session);
   void start(ReceiveSession& session);
@@ -68,6 +70,7 @@ class DecodeWorker : public WorkerNode {
 
   const kernels::FrameDecoder& decoder_;
   const KvShape shape_;
+  const std::int64_t vocab_;
   std::unique_ptr<KvPool> pool_;
   std::span<const TokenId> end_tokens_;
   Arena arena_;

@@ -15,15 +15,13 @@ PlannedFrame place_of(const Piece& piece) {
 
 }  // namespace
 
-ReceiveSession::ReceiveSession(const GrantMessage& grant, comm::NodeId source, const KvShape& shape,
-                               std::int64_t prompt_tokens, Bytes slot,
-                               std::vector<KvBlockId> blocks)
+ReceiveSession::ReceiveSession(const GrantMessage& grant, const HandoffTerms& terms,
+                               const KvShape& shape, Bytes slot, std::vector<KvBlockId> blocks)
     : grant_(grant),
-      source_(source),
-      prompt_tokens_(prompt_tokens),
+      terms_(terms),
       slot_(slot),
       blocks_(std::move(blocks)),
-      kept_(shape.layers, shape.kv_heads, prompt_tokens) {}
+      kept_(shape.layers, shape.kv_heads, terms.prompt_tokens) {}
 
 Status ReceiveSession::claim(const Piece& piece) {
   if (piece.bytes == 0 || piece.bytes > slot_.size() ||
@@ -57,15 +55,24 @@ Status ReceiveSession::take(const MadeFrame& frame, const kernels::FrameInfo& in
 }
 
 Status ReceiveSession::take(const ManifestMessage& message) {
-  if (message.prompt_tokens != prompt_tokens_) {
+  // Its blocks were counted for this many tokens, and its first token becomes an index.
+  if (message.prompt_tokens != terms_.prompt_tokens || message.tokens_max != terms_.tokens_max) {
     return make_error(ErrorCode::kCorrupt, "the manifest is of another shape than the grant");
+  }
+  if (message.first_token < 0 || message.first_token >= terms_.vocab) {
+    return make_error(ErrorCode::kCorrupt, "the manifest's first token is not one of the model's");
   }
   manifest_ = message;
   return {};
 }
 
 Result<bool> ReceiveSession::is_complete() const {
-  if (!manifest_ || frames_in_work != 0 || !kept_.is_complete()) return false;
+  if (!manifest_ || frames_in_work != 0) return false;
+  const bool is_whole = kept_.is_complete();
+  if (!is_whole && decoded_.size() < manifest_->frames) return false;
+  if (!is_whole) {
+    return make_error(ErrorCode::kCorrupt, "the frames of the manifest are not the whole prompt");
+  }
   std::uint64_t folded = 0;
   for (const auto& [place, checksum] : decoded_) folded = fold_checksum(folded, checksum);
   if (decoded_.size() != manifest_->frames || folded != manifest_->checksum) {

@@ -17,14 +17,22 @@
 
 namespace sluice::runtime {
 
+// What a handoff was granted for, and who may write to it.
+struct HandoffTerms {
+  comm::NodeId source = 0;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t tokens_max = 0;
+  std::int64_t vocab = 0;  // of the model
+};
+
 // Owned and called by the worker's communication thread; frames are decoded elsewhere and reported
 // here. Nothing reads the pages before is_complete().
 class ReceiveSession {
  public:
   // `slot`: the granted memory, borrowed. `blocks`: pages for the prompt and its answer; the
   // session only carries them.
-  ReceiveSession(const GrantMessage& grant, comm::NodeId source, const KvShape& shape,
-                 std::int64_t prompt_tokens, Bytes slot, std::vector<KvBlockId> blocks);
+  ReceiveSession(const GrantMessage& grant, const HandoffTerms& terms, const KvShape& shape,
+                 Bytes slot, std::vector<KvBlockId> blocks);
 
   // Frames that the peer says are written and flushed, to be decoded now. kCorrupt: one lies
   // outside the slot or the request, or over another.
@@ -40,12 +48,12 @@ class ReceiveSession {
   Status take(const ManifestMessage& message);
 
   // Manifest and every row of every layer are here, and the checksums agree; kCorrupt when they
-  // do not.
+  // do not, or when as many frames as the manifest has do not make up the prompt.
   Result<bool> is_complete() const;
 
   std::uint64_t epoch() const { return grant_.epoch; }
   RequestId request() const { return grant_.request; }
-  comm::NodeId source() const { return source_; }
+  comm::NodeId source() const { return terms_.source; }
   std::size_t slot_offset() const { return grant_.offset_bytes; }
   bool has_manifest() const { return manifest_.has_value(); }
   const ManifestMessage& manifest() const { return *manifest_; }
@@ -65,8 +73,7 @@ class ReceiveSession {
   Status claim(const Piece& piece);
 
   GrantMessage grant_;
-  comm::NodeId source_;
-  std::int64_t prompt_tokens_;
+  HandoffTerms terms_;
   Bytes slot_;
   std::vector<KvBlockId> blocks_;
   KeptRows kept_;

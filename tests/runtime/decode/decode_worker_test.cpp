@@ -21,6 +21,7 @@ namespace {
 constexpr comm::NodeId kRouterNode = 0;
 constexpr comm::NodeId kPrefillNode = 1;
 constexpr comm::NodeId kDecodeNode = 2;
+constexpr comm::NodeId kStrangerNode = 3;
 constexpr std::int64_t kTokens = 20;
 
 class DecodeWorkerTest : public ::testing::Test {
@@ -34,6 +35,7 @@ class DecodeWorkerTest : public ::testing::Test {
     cluster_.memory = cluster_.transport->allocate(plan_.bytes, comm::MemoryKind::kHost).value();
     router_.meet(cluster_);
     prefill_.meet(cluster_);
+    stranger_.meet(cluster_);
     arena_ =
         prefill_
             ->import_region(kDecodeNode, cluster_.transport->export_region(cluster_.memory).value())
@@ -126,6 +128,7 @@ class DecodeWorkerTest : public ::testing::Test {
   Cluster cluster_;
   tests::PlayedPeer router_{kRouterNode};
   tests::PlayedPeer prefill_{kPrefillNode};
+  tests::PlayedPeer stranger_{kStrangerNode};  // another prefill worker
   comm::RemoteRegion arena_;
   comm::Region staging_;
   std::thread thread_;
@@ -198,6 +201,55 @@ TEST_F(DecodeWorkerTest, AFrameInAnotherPlaceThanItSaysFailsTheRequest) {
   (void)prefill_.next(MessageType::kFailed);
   prefill_.send(MessageType::kManifest, manifest(grant).encode());  // the writer's last word
   EXPECT_EQ(want(2).request, 2U);
+}
+
+TEST_F(DecodeWorkerTest, AManifestOfAnotherAnswerFailsTheRequest) {
+  for (const int field : {0, 1}) {
+    const auto id = static_cast<RequestId>(field + 1);
+    const GrantMessage grant = want(id);
+    ManifestMessage message = manifest(grant);
+    if (field == 0) message.tokens_max = 4;
+    if (field == 1) message.first_token = static_cast<TokenId>(model_.spec().vocab);
+    prefill_.send(MessageType::kManifest, message.encode());
+    const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
+    EXPECT_EQ(failed->request, id);
+    EXPECT_EQ(failed->code, ErrorCode::kCorrupt);
+    (void)prefill_.next(MessageType::kFailed);
+  }
+}
+
+TEST_F(DecodeWorkerTest, ARequestThatWaitsIsNotTakenTwice) {
+  const GrantMessage first = want(1);
+  const auto ask = [&] {
+    prefill_.send(MessageType::kWant, WantMessage{2, kTokens, 3, plan_.bytes}.encode());
+  };
+  ask();  // waits: the slot is taken
+  ask();
+  const auto refused = FailedMessage::decode(prefill_.next(MessageType::kFailed));
+  EXPECT_EQ(refused->request, 2U);
+  EXPECT_EQ(FailedMessage::decode(router_.next(MessageType::kFailed))->request, 2U);
+  prefill_.send(MessageType::kFailed,
+                FailedMessage{first.request, ErrorCode::kCancelled, "cancelled"}.encode());
+  EXPECT_EQ(GrantMessage::decode(prefill_.next(MessageType::kGrant))->request, 2U);
+}
+
+TEST_F(DecodeWorkerTest, OnlyTheWriterOfARequestIsHeard) {
+  const GrantMessage grant = want(1);
+  write(grant);
+  stranger_.send(MessageType::kFailed, FailedMessage{1, ErrorCode::kCancelled, "no"}.encode());
+  PiecesMessage lies = pieces(grant);
+  lies.pieces[0].checksum ^= 1;
+  stranger_.send(MessageType::kPieces, lies.encode());
+  ManifestMessage lie = manifest(grant);
+  lie.prompt_tokens -= 1;
+  stranger_.send(MessageType::kManifest, lie.encode());
+  // Answered, so that all of these have been taken.
+  stranger_.send(MessageType::kWant, WantMessage{9, kTokens, 0, plan_.bytes}.encode());
+  EXPECT_EQ(FailedMessage::decode(stranger_.next(MessageType::kFailed))->request, 9U);
+  EXPECT_EQ(FailedMessage::decode(router_.next(MessageType::kFailed))->request, 9U);
+  prefill_.send(MessageType::kPieces, pieces(grant).encode());
+  prefill_.send(MessageType::kManifest, manifest(grant).encode());
+  expect_answer(1);
 }
 
 TEST_F(DecodeWorkerTest, MessagesOfAnOldEpochChangeNothing) {

@@ -59,7 +59,7 @@ struct Handoff {
     pool = KvPool::create(shape, kv_blocks_for(kTokens) + 1).value();
     make_frames();
     sender = std::make_unique<SendSession>(7, kTarget, Bytes(staging.data, plan.bytes));
-    receiver = std::make_unique<ReceiveSession>(grant, kSource, shape, kTokens,
+    receiver = std::make_unique<ReceiveSession>(grant, HandoffTerms{kSource, kTokens, 4, 50}, shape,
                                                 Bytes(arena.data + grant.offset_bytes, plan.bytes),
                                                 pool->acquire(kv_blocks_for(kTokens)).value());
   }

@@ -154,6 +154,23 @@ TEST(ReceiveSession, NothingIsCompleteWhileFramesAreInWork) {
   EXPECT_TRUE(handoff.receiver->is_complete().value());
 }
 
+// Nothing more will come, so nobody may wait for it.
+TEST(ReceiveSession, AManifestOfFewerFramesThanThePromptIsRefused) {
+  Handoff handoff;
+  const auto messages = whole(handoff);
+  ManifestMessage manifest = ManifestMessage::decode(messages.back().payload).value();
+  manifest.frames = 2;
+  ASSERT_TRUE(handoff.receiver->take(manifest).has_value());
+  ASSERT_TRUE(handoff.receive(PiecesMessage{7, 5, {handoff.pieces[0]}}).has_value());
+  const auto waits = handoff.receiver->is_complete();
+  ASSERT_TRUE(waits.has_value());
+  EXPECT_FALSE(*waits);
+  ASSERT_TRUE(handoff.receive(PiecesMessage{7, 5, {handoff.pieces[1]}}).has_value());
+  const auto complete = handoff.receiver->is_complete();
+  ASSERT_FALSE(complete.has_value());
+  EXPECT_EQ(complete.error().code, ErrorCode::kCorrupt);
+}
+
 TEST(ReceiveSession, AManifestThatDisagreesIsRefused) {
   Handoff handoff;
   const auto messages = whole(handoff);
@@ -163,9 +180,18 @@ TEST(ReceiveSession, AManifestThatDisagreesIsRefused) {
     }
   }
   ManifestMessage manifest = ManifestMessage::decode(messages.back().payload).value();
-  ManifestMessage longer = manifest;
-  longer.prompt_tokens += 1;
-  EXPECT_FALSE(handoff.receiver->take(longer).has_value());
+  const auto is_refused = [&](auto change) {
+    ManifestMessage changed = manifest;
+    change(changed);
+    const Status taken = handoff.receiver->take(changed);
+    return !taken && taken.error().code == ErrorCode::kCorrupt;
+  };
+  EXPECT_TRUE(is_refused([](ManifestMessage& m) { m.prompt_tokens += 1; }));
+  EXPECT_TRUE(is_refused([](ManifestMessage& m) { m.tokens_max += 1; }));
+  EXPECT_TRUE(is_refused([](ManifestMessage& m) { m.tokens_max = -1; }));
+  EXPECT_TRUE(is_refused([](ManifestMessage& m) { m.first_token = -1; }));
+  EXPECT_TRUE(is_refused([](ManifestMessage& m) { m.first_token = 50; }));
+  EXPECT_FALSE(is_refused([](ManifestMessage& m) { m.first_token = 49; }));
   manifest.checksum ^= 1;
   ASSERT_TRUE(handoff.receiver->take(manifest).has_value());
   const auto complete = handoff.receiver->is_complete();
