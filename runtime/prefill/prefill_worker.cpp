@@ -121,14 +121,18 @@ void PrefillWorker::take_grant(comm::NodeId peer, const GrantMessage& grant) {
     send_failed(peer, grant.request, make_error(ErrorCode::kCancelled, "the request has ended"));
     return;
   }
-  if (const Status taken = session->grant(grant, cluster_.arenas.at(peer)); !taken) {
+  const auto arena = cluster_.arenas.find(peer);
+  if (peer != found->second.job.submit.decode_node || arena == cluster_.arenas.end()) return;
+  if (const Status taken = session->grant(grant, arena->second); !taken) {
     fail(grant.request, taken.error(), true);
   }
 }
 
-void PrefillWorker::take_failed(comm::NodeId /*peer*/, Bytes payload) {
+void PrefillWorker::take_failed(comm::NodeId peer, Bytes payload) {
   const auto failed = FailedMessage::decode(payload);
   if (!failed) return;
+  const auto found = requests_.find(failed->request);
+  if (found == requests_.end() || found->second.job.submit.decode_node != peer) return;
   // The decode worker told the router itself.
   fail(failed->request, make_error(failed->code, failed->message), false);
 }

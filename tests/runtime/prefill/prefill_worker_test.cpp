@@ -18,6 +18,7 @@ namespace {
 constexpr comm::NodeId kRouterNode = 0;
 constexpr comm::NodeId kPrefillNode = 1;
 constexpr comm::NodeId kDecodeNode = 2;
+constexpr comm::NodeId kStrangerNode = 3;
 constexpr std::int64_t kTokens = 40;
 
 class PrefillWorkerTest : public ::testing::Test {
@@ -31,6 +32,7 @@ class PrefillWorkerTest : public ::testing::Test {
     cluster_.memory = cluster_.transport->allocate(plan_.bytes, comm::MemoryKind::kHost).value();
     router_.meet(cluster_);
     decode_.meet(cluster_);
+    stranger_.meet(cluster_);
     cluster_.arenas[kDecodeNode] =
         cluster_.transport->import_region(kDecodeNode, decode_->export_region(arena_).value())
             .value();
@@ -81,6 +83,7 @@ class PrefillWorkerTest : public ::testing::Test {
   Cluster cluster_;
   tests::PlayedPeer router_{kRouterNode};
   tests::PlayedPeer decode_{kDecodeNode};
+  tests::PlayedPeer stranger_{kStrangerNode};
   comm::Region arena_;
   std::thread thread_;
 };
@@ -159,6 +162,21 @@ TEST_F(PrefillWorkerTest, AnUnknownPipelineIsRefusedByName) {
               std::string::npos)
         << failed->message;
   }
+}
+
+TEST_F(PrefillWorkerTest, OnlyTheDecodeWorkerOfARequestIsHeard) {
+  submit(1);
+  (void)decode_.next(MessageType::kWant);
+  stranger_.send(MessageType::kGrant, GrantMessage{1, 12, 0, plan_.bytes}.encode());
+  stranger_.send(MessageType::kFailed, FailedMessage{1, ErrorCode::kInternal, "no"}.encode());
+  // Answered, so that both have been taken.
+  stranger_.send(MessageType::kGrant, GrantMessage{9, 12, 0, plan_.bytes}.encode());
+  EXPECT_EQ(FailedMessage::decode(stranger_.next(MessageType::kFailed))->request, 9U);
+  grant(1);
+  std::int64_t rows = 0;
+  const auto word = last_word(rows);
+  ASSERT_EQ(static_cast<MessageType>(word.type), MessageType::kManifest);
+  EXPECT_EQ(ManifestMessage::decode(word.payload)->epoch, 11U);
 }
 
 TEST_F(PrefillWorkerTest, AGrantOfTheWrongSizeFailsTheRequest) {
