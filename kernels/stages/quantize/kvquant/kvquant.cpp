@@ -226,7 +226,7 @@ class KvQuant final : public QuantizeStage {
         const float half = content.half[vector];
         if (half == 0.0F) continue;
         const float at = (all.row(row)[column] - content.middle[vector]) / half;
-        histogram.add(std::min(std::max(at, -1.0F), 1.0F), half * half);
+        histogram.add(std::min(std::max(at, -1.0F), 1.0F), double{half} * double{half});
       }
     }
     for (const std::uint16_t level : histogram.levels(count)) {

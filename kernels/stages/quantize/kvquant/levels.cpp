@@ -13,12 +13,11 @@ constexpr int kIterations = 30;
 
 }  // namespace
 
-void LevelHistogram::add(float value, float weight) {
+void LevelHistogram::add(float value, double weight) {
   const float at = (value + 1.0F) * (static_cast<float>(kBins) / 2.0F);
   const int bin = std::min(std::max(static_cast<int>(at), 0), kBins - 1);
-  weight_[static_cast<std::size_t>(bin)] += static_cast<double>(weight);
-  moment_[static_cast<std::size_t>(bin)] +=
-      static_cast<double>(weight) * static_cast<double>(value);
+  weight_[static_cast<std::size_t>(bin)] += weight;
+  moment_[static_cast<std::size_t>(bin)] += weight * static_cast<double>(value);
 }
 
 std::vector<std::uint16_t> LevelHistogram::levels(int count) const {

@@ -14,8 +14,8 @@ class LevelHistogram {
  public:
   static constexpr int kBins = 512;
 
-  // `value` in [-1, 1].
-  void add(float value, float weight);
+  // `value` in [-1, 1]. Weights are squares of FP32 numbers, which need FP64's range.
+  void add(float value, double weight);
 
   // `count` centres, ascending, by Lloyd's iteration from even quantiles; BF16 bits.
   std::vector<std::uint16_t> levels(int count) const;

@@ -47,6 +47,18 @@ TEST_P(KvQuantHalves, ErrorsFallWithBitsAndTilesDoNotMatter) {
   }
 }
 
+// Squares of halves beyond 2^64 are infinite in FP32.
+TEST_P(KvQuantHalves, HugeValuesHaveLevelsToo) {
+  const TestPlane plane(100, 24, GetParam());
+  const auto stage = make_stage(kvquant_row(), {});
+  const auto error = [&](float factor) {
+    std::vector<float> values = cache(100, 24);
+    for (float& value : values) value *= factor;
+    return rms_error(decode_plane(*stage, plane, encode_plane(*stage, plane, values, 100)), values);
+  };
+  EXPECT_NEAR(error(0x1p80F) / 0x1p80, error(1.0F), 0.01 * error(1.0F));
+}
+
 TEST_P(KvQuantHalves, OutliersPayForThemselves) {
   const TestPlane plane(200, 24, GetParam());
   const std::vector<float> values = cache(200, 24);

@@ -11,8 +11,8 @@ namespace {
 TEST(Levels, SitWhereTheNumbersAre) {
   LevelHistogram histogram;
   for (int i = 0; i < 1000; ++i) {
-    histogram.add(-0.5F, 1.0F);
-    histogram.add(0.25F, 1.0F);
+    histogram.add(-0.5F, 1.0);
+    histogram.add(0.25F, 1.0);
   }
   const auto levels = histogram.levels(2);
   EXPECT_NEAR(f32_from_bf16(levels[0]), -0.5F, 0.01F);
@@ -21,7 +21,7 @@ TEST(Levels, SitWhereTheNumbersAre) {
 
 TEST(Levels, OfAnEvenSpreadAreEven) {
   LevelHistogram histogram;
-  for (int i = 0; i <= 4000; ++i) histogram.add(static_cast<float>(i) / 2000.0F - 1.0F, 2.0F);
+  for (int i = 0; i <= 4000; ++i) histogram.add(static_cast<float>(i) / 2000.0F - 1.0F, 2.0);
   const auto levels = histogram.levels(4);
   for (int i = 0; i < 4; ++i) {
     EXPECT_NEAR(f32_from_bf16(levels[static_cast<std::size_t>(i)]),
