@@ -75,7 +75,8 @@ TEST(SparseEntries, WrongBytesAreRefused) {
   changed = out.bytes();
   changed[8] = std::byte{255};
   ByteReader unfinished(changed);
-  EXPECT_FALSE(add_sparse_entries(unfinished, {values.data(), 2, 200, 10}));
+  std::vector<float> wide(400, 1.0F);
+  EXPECT_FALSE(add_sparse_entries(unfinished, {wide.data(), 2, 200, 200}));
   const std::vector<std::byte> huge(8, std::byte{0xff});
   ByteReader counts(huge);
   EXPECT_FALSE(add_sparse_entries(counts, {values.data(), 2, 10, 10}));
