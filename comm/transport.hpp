@@ -51,13 +51,20 @@ enum class CompletionKind : std::uint8_t {
   kPeerLost,   // the peer's endpoint failed; its pending operations complete with errors
 };
 
+// What is proven about a lost peer's writes: a process that only fell silent may go on writing.
+enum class PeerFate : std::uint8_t {
+  kUnknown,  // it cannot be reached; what it had posted, or still posts, may land
+  kGone,     // its process has ended or its connections are reset: nothing of it can land any more
+};
+
 struct Completion {
   CompletionKind kind = CompletionKind::kMessage;
   NodeId peer = 0;
   OperationId operation = 0;
-  std::uint16_t type = 0;          // kMessage: as given to send()
-  std::vector<std::byte> payload;  // kMessage
-  Status status;                   // of the operation
+  std::uint16_t type = 0;              // kMessage: as given to send()
+  std::vector<std::byte> payload;      // kMessage
+  Status status;                       // of the operation
+  PeerFate fate = PeerFate::kUnknown;  // kPeerLost
 };
 
 class Transport {
@@ -66,11 +73,16 @@ class Transport {
 
   virtual NodeId self() const = 0;
 
+  // Microseconds on this transport's clock: the host's monotonic one, or a simulated world's. All
+  // that waits, times or expires beside a transport goes by it.
+  virtual std::int64_t now_us() const;
+
   // What a peer needs for connect(); opaque, stable for this transport's life.
   virtual std::vector<std::byte> address() const = 0;
 
   // Makes `peer` reachable. Lazy: no traffic before the first operation. kInvalidArgument for an
-  // address this transport cannot read. Connecting again replaces a failed endpoint.
+  // address this transport cannot read. Connecting again replaces a failed endpoint, and so does
+  // another address: what the process of the old one still sends is then dropped.
   virtual Status connect(NodeId peer, Bytes address) = 0;
 
   // Zero-filled registered memory of at least `bytes`. kResourceExhausted when there is none,
@@ -91,7 +103,8 @@ class Transport {
   // kFlushDone when all writes posted to `peer` so far are visible there.
   virtual Status flush(NodeId peer, OperationId operation) = 0;
 
-  // Copies `payload` and sends it. Whole or not at all; any size, small ones are fast.
+  // Copies `payload` and sends it. Whole or not at all; any size, small ones are fast. Messages
+  // have a lane of their own: they do not queue behind writes.
   virtual Status send(NodeId peer, std::uint16_t type, Bytes payload,
                       OperationId operation = 0) = 0;
 
@@ -107,8 +120,11 @@ class Transport {
   // Ends the connection; operations still pending complete with kCancelled.
   virtual void close(NodeId peer) = 0;
 
-  // What is in use towards `peer`, for people: "posix shared memory, 1 rail" or "tcp over eth0".
-  virtual std::string describe(NodeId peer) const = 0;
+  // What is in use towards `peer`, each once, as TRANSPORT/DEVICE ("posix/memory", "tcp/eth0");
+  // empty before the first operation.
+  virtual std::vector<std::string> lanes(NodeId peer) const = 0;
+  // The same for people: "posix/memory, tcp/eth0", or "not connected".
+  std::string describe(NodeId peer) const;
 };
 
 }  // namespace sluice::comm

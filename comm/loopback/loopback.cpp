@@ -59,6 +59,7 @@ struct Mailbox {
     lost.kind = CompletionKind::kPeerLost;
     lost.peer = peer;
     lost.status = make_error(ErrorCode::kUnavailable, "peer " + std::to_string(peer) + " is lost");
+    lost.fate = PeerFate::kGone;
     completions.push_back(std::move(lost));
     changed.notify_one();
   }
@@ -125,8 +126,9 @@ class LoopbackTransport final : public Transport {
   void wait(std::chrono::milliseconds timeout) override;
   void wake() override;
   void close(NodeId peer) override;
-  std::string describe(NodeId peer) const override {
-    return connections_.contains(peer) ? "memory of this process" : "not connected";
+  std::vector<std::string> lanes(NodeId peer) const override {
+    if (!connections_.contains(peer)) return {};
+    return {"loopback/memory"};
   }
 
  private:

@@ -66,12 +66,12 @@ bool Connection::is_drained() {
 
 bool Connection::take_loss() { return lost_ && !std::exchange(loss_taken_, true); }
 
-std::string Connection::describe() const {
-  if (endpoint_ == nullptr) return "not connected yet";
+std::vector<std::string> Connection::lanes() const {
+  if (endpoint_ == nullptr) return {};
   char* text = nullptr;
   std::size_t text_bytes = 0;
   std::FILE* stream = open_memstream(&text, &text_bytes);
-  if (stream == nullptr) return "unknown";
+  if (stream == nullptr) return {};
   ucp_ep_print_info(endpoint_, stream);
   std::fclose(stream);
   const std::string printed(text, text_bytes);
@@ -89,9 +89,7 @@ std::string Connection::describe() const {
     std::string name = line.substr(colon + 1, line.find_first_of(" .", slash) - colon - 1);
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
-  std::string joined;
-  for (const std::string& name : names) joined += (joined.empty() ? "" : ", ") + name;
-  return joined.empty() ? "connecting" : joined;
+  return names;
 }
 
 }  // namespace sluice::comm::ucx

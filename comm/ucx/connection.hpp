@@ -47,8 +47,8 @@ class Connection {
   void operation_started() { ++pending_operations_; }
   void operation_ended() { --pending_operations_; }
 
-  // The transports of the endpoint's lanes as UCX prints them, each once: "posix/memory, tcp/eth0".
-  std::string describe() const;
+  // The transports of the endpoint's lanes as UCX prints them, each once: "posix/memory".
+  std::vector<std::string> lanes() const;
 
  private:
   static void on_error(void* argument, ucp_ep_h endpoint, ucs_status_t status);

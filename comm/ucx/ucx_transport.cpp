@@ -467,9 +467,10 @@ void UcxTransport::close(NodeId peer) {
   retire(std::move(connection));
 }
 
-std::string UcxTransport::describe(NodeId peer) const {
+std::vector<std::string> UcxTransport::lanes(NodeId peer) const {
   const auto found = connections_.find(peer);
-  return found == connections_.end() ? "not connected" : found->second->describe();
+  if (found == connections_.end()) return {};
+  return found->second->lanes();
 }
 
 }  // namespace sluice::comm::ucx

@@ -37,7 +37,7 @@ class UcxTransport final : public Transport {
   void wait(std::chrono::milliseconds timeout) override;
   void wake() override;
   void close(NodeId peer) override;
-  std::string describe(NodeId peer) const override;
+  std::vector<std::string> lanes(NodeId peer) const override;
 
  private:
   // What precedes every message's payload.

@@ -92,8 +92,9 @@ Status PrefillLoop::prefill(const PrefillJob& job) {
       logits_, [&] { return is_cancelled(request); },
       [this, request](const MadeFrame& frame) {
         const PlannedFrame& place = frame.place;
-        emit_({request, PrefillEvent::PieceReady{{static_cast<std::int32_t>(place.layer_first),
-                                                  static_cast<std::int32_t>(place.layer_count),
+        emit_({request, PrefillEvent::PieceReady{{{static_cast<std::int32_t>(place.layer_first),
+                                                  static_cast<std::int32_t>(place.layer_count), 0,
+                                                  static_cast<std::int32_t>(options_.shape.kv_heads)},
                                                   place.first_token, place.last_token, place.offset,
                                                   frame.bytes, frame.checksum}}});
       }));

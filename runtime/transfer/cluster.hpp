@@ -24,6 +24,11 @@ struct Cluster {
   std::map<comm::NodeId, comm::RemoteRegion> arenas;  // prefill: the decode workers'
 
   std::vector<comm::NodeId> nodes_of(Role role) const;
+
+  // Another process is behind `node`: connects to it and imports its arena; `hello` replaces the
+  // old one. kInvalidArgument: it does not fit this cluster (the role, the model, an older
+  // incarnation).
+  Status admit(comm::NodeId node, const Hello& hello);
 };
 
 // What this rank brings. `error` not empty: it cannot serve, and all others shall know.

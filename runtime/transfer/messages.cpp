@@ -7,7 +7,8 @@
 namespace sluice::runtime {
 namespace {
 
-static_assert(std::is_trivially_copyable_v<Piece> && sizeof(Piece) == 48);
+static_assert(std::is_trivially_copyable_v<Piece> && sizeof(Piece) == 56);
+static_assert(std::is_trivially_copyable_v<LinkReport> && sizeof(LinkReport) == 72);
 
 // One list of fields per message serves both directions: `fields(message, visitor)`.
 class Writing {
@@ -125,6 +126,7 @@ void hello_fields(M& m, V& visit) {
   visit(m.error);
   visit(m.address);
   visit(m.arena_key);
+  visit(m.incarnation);
 }
 
 template <class M, class V>
@@ -145,6 +147,9 @@ void want_fields(M& m, V& visit) {
   visit(m.prompt_tokens);
   visit(m.tokens_max);
   visit(m.frame_bytes);
+  visit(m.frame_bytes_largest);
+  visit(m.range);
+  visit(m.writers);
 }
 
 template <class M, class V>
@@ -163,9 +168,25 @@ void pieces_fields(M& m, V& visit) {
 }
 
 template <class M, class V>
+void taken_fields(M& m, V& visit) {
+  visit(m.request);
+  visit(m.epoch);
+  visit(m.offsets);
+  bounded(visit, m.is_all, 1);
+}
+
+template <class M, class V>
+void again_fields(M& m, V& visit) {
+  visit(m.request);
+  visit(m.epoch);
+  visit(m.offset_bytes);
+}
+
+template <class M, class V>
 void manifest_fields(M& m, V& visit) {
   visit(m.request);
   visit(m.epoch);
+  visit(m.range);
   visit(m.prompt_tokens);
   visit(m.tokens_max);
   bounded(visit, m.ignore_end, 1);
@@ -212,6 +233,23 @@ void goodbye_fields(M& m, V& visit) {
   visit(m.memory_file_bytes);
 }
 
+template <class M, class V>
+void beat_fields(M& m, V& visit) {
+  visit(m.sent_us);
+  bounded(visit, m.is_echo, 1);
+}
+
+template <class M, class V>
+void links_fields(M& m, V& visit) {
+  visit(m.links);
+}
+
+template <class M, class V>
+void joined_fields(M& m, V& visit) {
+  visit(m.node);
+  visit(m.hello);
+}
+
 }  // namespace
 
 // The two directions of a message, from its list of fields.
@@ -240,6 +278,11 @@ SLUICE_MESSAGE(FailedMessage, failed_fields)
 SLUICE_MESSAGE(CancelMessage, cancel_fields)
 SLUICE_MESSAGE(LoadingMessage, loading_fields)
 SLUICE_MESSAGE(GoodbyeMessage, goodbye_fields)
+SLUICE_MESSAGE(TakenMessage, taken_fields)
+SLUICE_MESSAGE(AgainMessage, again_fields)
+SLUICE_MESSAGE(BeatMessage, beat_fields)
+SLUICE_MESSAGE(LinksMessage, links_fields)
+SLUICE_MESSAGE(JoinedMessage, joined_fields)
 
 #undef SLUICE_MESSAGE
 

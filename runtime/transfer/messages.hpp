@@ -2,9 +2,11 @@
 // The control messages of a cluster. None carries KV: that goes by one-sided writes.
 //
 // One request's life: router --Submit--> prefill --Want--> decode --Grant--> prefill; then frames
-// by writes, each flushed and announced by Pieces; Manifest ends the handoff; decode sends
-// Token to the router until the last one. Failed may come from any worker at any time. No rule
-// here depends on the order in which messages arrive.
+// by writes, each flushed and announced by Pieces; decode answers with Taken, so that their place
+// in the slot can be used again, or once with Again; Manifest ends the handoff; decode sends Token
+// to the router until the last one. Failed may come from any worker at any time. A request that is
+// placed anew has a new id, so that nothing late can be mistaken for it. No rule here depends on
+// the order in which messages arrive.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +17,7 @@
 #include "kernels/core/bytes.hpp"
 #include "kernels/core/result.hpp"
 #include "runtime/config/config.hpp"
+#include "runtime/kv/cache_range.hpp"
 #include "runtime/request/generate.hpp"
 
 namespace sluice::runtime {
@@ -33,6 +36,11 @@ enum class MessageType : std::uint16_t {
   kLoading,
   kShutdown,
   kGoodbye,
+  kTaken,
+  kAgain,
+  kBeat,
+  kLinks,
+  kJoined,
 };
 
 // What every rank tells all others once, at start.
@@ -47,6 +55,8 @@ struct Hello {
   std::string error;                 // not empty: this rank cannot serve; why
   std::vector<std::byte> address;    // of the transport
   std::vector<std::byte> arena_key;  // decode: where prefill workers write
+  // Of the process behind this rank: 1 when the cluster started, higher for one that came later.
+  std::uint64_t incarnation = 1;
 
   std::vector<std::byte> encode() const;
   static Result<Hello> decode(Bytes bytes);
@@ -72,14 +82,18 @@ struct WantMessage {
   RequestId request = 0;
   std::int64_t prompt_tokens = 0;
   std::int64_t tokens_max = 0;
-  std::uint64_t frame_bytes = 0;  // of all frames at most
+  std::uint64_t frame_bytes = 0;          // of all frames at most
+  std::uint64_t frame_bytes_largest = 0;  // of one frame at most: no slot can be smaller
+  CacheRange range;                       // what this writer sends
+  std::int32_t writers = 1;               // that send this request to this decode worker
 
   std::vector<std::byte> encode() const;
   static Result<WantMessage> decode(Bytes bytes);
 };
 
-// Decode to prefill: write here. `epoch` is new with every grant of this worker: what carries an
-// older one is late and dropped.
+// Decode to prefill: write here. A slot may be smaller than all the frames: the writer uses it as a
+// ring, over again once Taken has come. `epoch` is new with every grant of this worker and of those
+// that had its rank before: what carries an older one is late and dropped.
 struct GrantMessage {
   RequestId request = 0;
   std::uint64_t epoch = 0;
@@ -90,10 +104,10 @@ struct GrantMessage {
   static Result<GrantMessage> decode(Bytes bytes);
 };
 
-// A frame of some layers for the tokens [first_token, last_token), and where in the slot it lies.
+// A frame of a part of the cache for the tokens [first_token, last_token), and where in the slot it
+// lies. The place names the piece until it is taken.
 struct Piece {
-  std::int32_t layer_first = 0;
-  std::int32_t layer_count = 0;
+  CacheRange range;
   std::int64_t first_token = 0;
   std::int64_t last_token = 0;
   std::uint64_t offset_bytes = 0;
@@ -111,11 +125,36 @@ struct PiecesMessage {
   static Result<PiecesMessage> decode(Bytes bytes);
 };
 
+// Decode to prefill: these pieces are in the pages, their places in the slot are free. `is_all`: so
+// are all of the handoff; the writer can forget it.
+struct TakenMessage {
+  RequestId request = 0;
+  std::uint64_t epoch = 0;
+  std::vector<std::uint64_t> offsets;
+  bool is_all = false;
+
+  std::vector<std::byte> encode() const;
+  static Result<TakenMessage> decode(Bytes bytes);
+};
+
+// Decode to prefill: the bytes of this piece are not those of its frame. Write, flush and announce
+// it once more, at the same place.
+struct AgainMessage {
+  RequestId request = 0;
+  std::uint64_t epoch = 0;
+  std::uint64_t offset_bytes = 0;
+
+  std::vector<std::byte> encode() const;
+  static Result<AgainMessage> decode(Bytes bytes);
+};
+
 // Prefill to decode: everything of this request is written and flushed. `checksum` is folded from
-// the frames', in the order of (layer_first, first_token).
+// the frames', in the order of (layer_first, head_first, first_token). After it the writer writes
+// only what is asked for again.
 struct ManifestMessage {
   RequestId request = 0;
   std::uint64_t epoch = 0;
+  CacheRange range;  // of all frames
   std::int64_t prompt_tokens = 0;
   std::int64_t tokens_max = 0;
   bool ignore_end = false;
@@ -179,6 +218,44 @@ struct GoodbyeMessage {
   static Result<GoodbyeMessage> decode(Bytes bytes);
 };
 
-inline constexpr std::uint32_t kProtocolVersion = 2;
+// From who watches a peer, and back unchanged but for `is_echo`.
+struct BeatMessage {
+  std::int64_t sent_us = 0;  // on the clock of who watches
+  bool is_echo = false;
+
+  std::vector<std::byte> encode() const;
+  static Result<BeatMessage> decode(Bytes bytes);
+};
+
+// A worker to the router, at intervals while its links are in use: what it sees of them.
+struct LinkReport {
+  comm::NodeId peer = 0;
+  std::uint32_t reserved = 0;
+  double capacity_bytes_per_s = 0.0;  // as comm::LinkEstimate
+  double free_bytes_per_s = 0.0;
+  double goodput_bytes_per_s = 0.0;
+  double other_bytes_per_s = 0.0;
+  double utilization = 0.0;
+  std::uint64_t queued_bytes = 0;
+  std::int64_t round_trip_us = 0;
+  std::int64_t age_us = 0;  // of the capacity; -1: never measured
+};
+struct LinksMessage {
+  std::vector<LinkReport> links;
+
+  std::vector<std::byte> encode() const;
+  static Result<LinksMessage> decode(Bytes bytes);
+};
+
+// The router to all workers: behind this rank there is another process now.
+struct JoinedMessage {
+  comm::NodeId node = 0;
+  std::vector<std::byte> hello;  // a Hello
+
+  std::vector<std::byte> encode() const;
+  static Result<JoinedMessage> decode(Bytes bytes);
+};
+
+inline constexpr std::uint32_t kProtocolVersion = 3;
 
 }  // namespace sluice::runtime

@@ -9,7 +9,7 @@ namespace sluice::runtime {
 namespace {
 
 PlannedFrame place_of(const Piece& piece) {
-  return {piece.layer_first, piece.layer_count,  piece.first_token,
+  return {piece.range.layer_first, piece.range.layer_count,  piece.first_token,
           piece.last_token,  piece.offset_bytes, piece.bytes};
 }
 

@@ -97,8 +97,9 @@ Status SendSession::announce(comm::Transport& transport) {
 Status SendSession::send_manifest(comm::Transport& transport) {
   manifest_->epoch = grant_->epoch;
   std::sort(pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) {
-    return a.layer_first != b.layer_first ? a.layer_first < b.layer_first
-                                          : a.first_token < b.first_token;
+    return a.range.layer_first != b.range.layer_first
+               ? a.range.layer_first < b.range.layer_first
+               : a.first_token < b.first_token;
   });
   manifest_->frames = pieces_.size();
   manifest_->checksum = 0;

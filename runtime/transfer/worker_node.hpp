@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the communication threads of all roles do alike: poll, hand out messages, sleep, stop.
+// What the communication threads of all roles do alike: poll, hand out messages, watch peers,
+// sleep, stop.
 #pragma once
 
 #include <chrono>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "runtime/transfer/cluster.hpp"
+#include "runtime/transfer/peer_watch.hpp"
 
 namespace sluice::runtime {
 
@@ -18,8 +20,14 @@ class WorkerNode {
   WorkerNode(const WorkerNode&) = delete;
   WorkerNode& operator=(const WorkerNode&) = delete;
 
+  // Everything there is to do now, without sleeping; for whoever runs several nodes in one thread.
+  // False once the node has ended.
+  bool turn();
+  // What end_loop() was told.
+  const Status& end() const { return end_; }
+
  protected:
-  // Until end_loop(). Sleeps when nothing came in.
+  // Turns until end_loop(). Sleeps when nothing came in.
   void loop();
 
   // A worker's life: the loop, which the router also ends by saying stop or by being gone
@@ -29,13 +37,29 @@ class WorkerNode {
   // Ends the loop after the turn that is under way. The first error stays.
   void end_loop(Status why = {});
 
-  // What ends the loop of a worker, the router's shutdown or loss, is not handed on.
+  // What ends the loop of a worker, the router's shutdown or loss, is not handed on; nor are beats.
   virtual void on_message(comm::NodeId peer, MessageType type, Bytes payload) = 0;
-  virtual void on_operation(comm::OperationId operation, const Status& status) = 0;
-  virtual void on_peer_lost(comm::NodeId peer, const Status& status) = 0;
+  // A write's or a flush's end.
+  virtual void on_operation(const comm::Completion& completion) = 0;
+  // The transport has lost it. Of a peer that is silent too, once each.
+  virtual void on_peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate fate) = 0;
+  // A watched peer has not been heard for a while: no request shall wait for it. It may come back.
+  virtual void on_peer_silent(comm::NodeId peer) = 0;
+  virtual void on_peer_back(comm::NodeId /*peer*/) {}
+  // Another process is behind this rank, and cluster_ knows it.
+  virtual void on_joined(comm::NodeId /*peer*/) {}
+  virtual void on_round_trip(comm::NodeId /*peer*/, std::int64_t /*took_us*/) {}
 
   // After each batch of completions.
   virtual void on_turn() = 0;
+
+  // Beats go to it until unwatch().
+  void watch(comm::NodeId peer) { watch_.watch(peer, now_us()); }
+  void unwatch(comm::NodeId peer) { watch_.forget(peer); }
+  bool is_silent(comm::NodeId peer) const { return watch_.is_silent(peer); }
+
+  // The transport's clock: virtual in a simulation.
+  std::int64_t now_us() const { return cluster_.transport->now_us(); }
 
   template <class Message>
   Status send(comm::NodeId peer, MessageType type, const Message& message) {
@@ -47,6 +71,11 @@ class WorkerNode {
 
  private:
   void hand_out(comm::Completion& completion);
+  void take_message(comm::Completion& completion);
+  void take_beat(comm::NodeId peer, Bytes payload);
+  void take_joined(Bytes payload);
+  void watch_peers();
+  std::chrono::milliseconds wait_at_most() const;
 
   // A worker's last words to the router: what memory it used. Waits until they are delivered.
   void say_goodbye();
@@ -56,6 +85,8 @@ class WorkerNode {
   static constexpr std::chrono::milliseconds kWait{100};
 
   std::vector<comm::Completion> completions_;
+  PeerWatch watch_;
+  bool came_in_ = false;  // the last turn had completions
   bool is_ending_ = false;
   Status end_;
 };

@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   namespace runtime = sluice::runtime;
   if (size == 0) return 0;
   const sluice::Bytes bytes(reinterpret_cast<const std::byte*>(data) + 1, size - 1);
-  switch (data[0] % 8) {
+  switch (data[0] % 13) {
     case 0:
       decode_as<runtime::Hello>(bytes);
       break;
@@ -41,6 +41,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 6:
       decode_as<runtime::TokenMessage>(bytes);
+      break;
+    case 7:
+      decode_as<runtime::TakenMessage>(bytes);
+      break;
+    case 8:
+      decode_as<runtime::AgainMessage>(bytes);
+      break;
+    case 9:
+      decode_as<runtime::BeatMessage>(bytes);
+      break;
+    case 10:
+      decode_as<runtime::LinksMessage>(bytes);
+      break;
+    case 11:
+      decode_as<runtime::JoinedMessage>(bytes);
       break;
     default:
       decode_as<runtime::FailedMessage>(bytes);

@@ -22,16 +22,23 @@ void expect_exact(const Message& message) {
 }
 
 TEST(Messages, ComeBackAsTheyWereSent) {
-  expect_exact(Hello{1, 2, 3, 4, 5, Role::kDecode, "boot", "why", {std::byte{7}}, {std::byte{8}}});
+  expect_exact(
+      Hello{1, 2, 3, 4, 5, Role::kDecode, "boot", "why", {std::byte{7}}, {std::byte{8}}, 9});
   expect_exact(SubmitMessage{1, 2, 3, true, {0.5, 0.9, 40, 7}, "int4", 2, {1, 2, 3}});
-  expect_exact(WantMessage{1, 2, 3, 4});
+  expect_exact(WantMessage{1, 2, 3, 4, 5, {6, 7, 8, 9}, 2});
   expect_exact(GrantMessage{1, 2, 3, 4});
-  expect_exact(PiecesMessage{1, 2, {{3, 1, 4, 5, 6, 7, 8}, {7, 2, 8, 9, 10, 11, 12}}});
+  expect_exact(
+      PiecesMessage{1, 2, {{{3, 1, 0, 2}, 4, 5, 6, 7, 8}, {{7, 2, 2, 2}, 8, 9, 10, 11, 12}}});
   expect_exact(TokenMessage{1, 2, 3, FinishReason::kLength, {}});
   expect_exact(FailedMessage{1, ErrorCode::kCorrupt, "why"});
   expect_exact(CancelMessage{1});
   expect_exact(LoadingMessage{0.5, true, "why"});
   expect_exact(GoodbyeMessage{1, 2});
+  expect_exact(TakenMessage{1, 2, {3, 4}, true});
+  expect_exact(AgainMessage{1, 2, 3});
+  expect_exact(BeatMessage{1, true});
+  expect_exact(LinksMessage{{{1, 0, 2.0, 3.0, 4.0, 5.0, 0.5, 6, 7, 8}}});
+  expect_exact(JoinedMessage{1, {std::byte{2}}});
   ManifestMessage manifest;
   manifest.request = 9;
   manifest.frames = 3;
