@@ -98,10 +98,10 @@ Status answer_many(const RunOptions& options, runtime::Generator& generator,
     auto stream = SLUICE_TRY(generator.submit(std::move(request)));
     const auto answer = SLUICE_TRY(answer_tokens(*stream));
     out << runtime::answer_line(answer, answer_text(*model.tokenizer, answer, options.raw),
-                                stream->timeline());
+                                stream->timeline())
+        << std::flush;  // whoever follows the file sees each answer as it comes
     bar.update(++done);
   }
-  out.flush();
   if (!out) return make_error(ErrorCode::kResourceExhausted, "the answers could not be written");
   return {};
 }
