@@ -106,16 +106,55 @@ Status check_ranks(const ClusterConfig& config, int line, const std::string& fil
   return {};
 }
 
-// Where a complaint about cluster.ranks points: the key, else its section, else the first line.
-int ranks_line(const YamlNode& root) {
+// Where a complaint about a key points: the key, else its section, else the first line.
+int line_of(const YamlNode& root, std::string_view section_name, std::string_view key_name) {
   for (const YamlNode::Entry& section : root.entries) {
-    if (section.key != "cluster") continue;
+    if (section.key != section_name) continue;
     for (const YamlNode::Entry& key : section.value.entries) {
-      if (key.key == "ranks") return key.line;
+      if (key.key == key_name) return key.line;
     }
     return section.line;
   }
   return 1;
+}
+
+// The line of the uplink number `index`, which has been read from this file.
+int uplink_line(const YamlNode& root, std::size_t index) {
+  for (const YamlNode::Entry& section : root.entries) {
+    if (section.key != "topology") continue;
+    for (const YamlNode::Entry& key : section.value.entries) {
+      if (index < key.value.items.size()) return key.value.items[index].line;
+    }
+  }
+  return 1;
+}
+
+Status check_uplinks(const ClusterConfig& config, const YamlNode& root,
+                     const std::string& file_name) {
+  const std::size_t ranks = config.ranks.size();
+  for (std::size_t i = 0; i < config.topology.uplinks.size(); ++i) {
+    const UplinkConfig& uplink = config.topology.uplinks[i];
+    const std::string who = "\"topology.uplinks\": " + in_quotes(uplink.name);
+    if (uplink.ranks.back() >= ranks) {
+      return invalid(file_name, uplink_line(root, i),
+                     who + " has rank " + std::to_string(uplink.ranks.back()) +
+                         ", but \"cluster.ranks\" has ranks 0 to " + std::to_string(ranks - 1));
+    }
+    if (uplink.ranks.size() == ranks) {
+      return invalid(file_name, uplink_line(root, i),
+                     who + " has all ranks, so that it leads to none");
+    }
+  }
+  return {};
+}
+
+Status check_ports(const ClusterConfig& config, const YamlNode& root,
+                   const std::string& file_name) {
+  const RouterConfig& router = config.router;
+  if (router.join_port == 0 || router.join_port != router.port) return {};
+  return invalid(file_name, line_of(root, "router", "join_port"),
+                 "\"router.join_port\" is " + std::to_string(router.join_port) +
+                     ", but that is \"router.port\" already; give it another, or 0 for none");
 }
 
 }  // namespace
@@ -153,7 +192,9 @@ Result<ClusterConfig> parse_config(const std::string& yaml, const std::string& f
     }
     SLUICE_TRY(read_section(*section, entry.value, file_name, config));
   }
-  SLUICE_TRY(check_ranks(config, ranks_line(root), file_name));
+  SLUICE_TRY(check_ranks(config, line_of(root, "cluster", "ranks"), file_name));
+  SLUICE_TRY(check_uplinks(config, root, file_name));
+  SLUICE_TRY(check_ports(config, root, file_name));
   return config;
 }
 
@@ -180,7 +221,7 @@ Result<ClusterConfig> load_config(const std::filesystem::path& path) {
 
 // FNV-1a (Fowler, Noll, Vo; 64 bits). Left out on purpose: what may differ by machine (devices,
 // threads, memory, the model's path; the model itself is compared by its fingerprint) and what one
-// rank alone uses (the router's address, the policy).
+// rank alone uses (the router's addresses, the policy, the uplinks).
 std::uint64_t config_hash(const ClusterConfig& config) {
   ByteWriter agreed;
   agreed.put_array(std::span(config.ranks));

@@ -25,6 +25,7 @@ struct ModelConfig {
 struct RouterConfig {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8000;
+  std::uint16_t join_port = 8001;  // where workers join that start later; 0: none may
 };
 
 struct PrefillConfig {
@@ -42,6 +43,8 @@ struct DecodeConfig {
   std::int64_t sequences_max = 16;
   std::size_t kv_memory_bytes = std::size_t{1} << 30;
   std::size_t arena_memory_bytes = std::size_t{512} << 20;  // slots granted to prefill workers
+  // Of one handoff at most, unless one frame is larger: the smaller, the more at once.
+  std::size_t slot_memory_bytes = std::size_t{64} << 20;
 };
 
 struct PipelineConfig {
@@ -53,10 +56,22 @@ struct PipelineConfig {
 
 struct TransportConfig {
   std::string backend = "ucx";
+  std::string memory = "auto";  // of frames on their way: auto | host | cuda
 };
 
 struct SchedulerConfig {
   std::string policy = "least_loaded";
+};
+
+// The one way between some ranks and all others: the cable of a host, the trunk of a rack.
+struct UplinkConfig {
+  std::string name;
+  std::vector<std::uint32_t> ranks;  // each once, ascending
+  double rate_bytes_per_s = 0.0;     // each direction; 0: not declared, it is measured
+};
+
+struct TopologyConfig {
+  std::vector<UplinkConfig> uplinks;
 };
 
 struct ClusterConfig {
@@ -68,6 +83,7 @@ struct ClusterConfig {
   PipelineConfig pipeline;
   TransportConfig transport;
   SchedulerConfig scheduler;
+  TopologyConfig topology;
 };
 
 // Every error names the file, the line and the key; an unknown key also the nearest valid one.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/config/config_schema.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 
+#include "runtime/config/bit_rate.hpp"
 #include "runtime/config/byte_size.hpp"
 #include "runtime/config/nearest_name.hpp"
 #include "scheduler/policy.hpp"
@@ -137,6 +139,79 @@ Status read_ranks(const YamlNode& value, ClusterConfig& config, int& line) {
   return {};
 }
 
+Status read_uplink_ranks(const YamlNode& value, UplinkConfig& uplink, int& line) {
+  if (value.kind != YamlKind::kList) {
+    return wrong(std::string("must have \"ranks\" as a list of numbers such as [1, 2], not ") +
+                 yaml_kind_name(value.kind));
+  }
+  for (const YamlNode& item : value.items) {
+    line = item.line;
+    const Result<std::int64_t> rank =
+        item.kind == YamlKind::kScalar ? whole_number(item.text) : wrong("");
+    if (!rank || *rank < 0 || *rank >= kRanksMax) {
+      const std::string given =
+          item.kind == YamlKind::kScalar ? in_quotes(item.text) : yaml_kind_name(item.kind);
+      return wrong("must have numbers of ranks as \"ranks\", not " + given);
+    }
+    const auto number = static_cast<std::uint32_t>(*rank);
+    const auto place = std::lower_bound(uplink.ranks.begin(), uplink.ranks.end(), number);
+    if (place != uplink.ranks.end() && *place == number) {
+      return wrong("names rank " + std::to_string(number) + " twice for one uplink");
+    }
+    uplink.ranks.insert(place, number);
+  }
+  return {};
+}
+
+Status read_uplink_key(const YamlNode::Entry& entry, UplinkConfig& uplink, int& line) {
+  const Names keys = {"name", "ranks", "rate"};
+  line = entry.line;
+  if (entry.key == "ranks") return read_uplink_ranks(entry.value, uplink, line);
+  if (entry.key != "name" && entry.key != "rate") {
+    return wrong("has the unknown key " + in_quotes(entry.key) + "; " +
+                 suggest_name(entry.key, keys));
+  }
+  const Result<std::string> given = single_value(entry.value);
+  if (!given) return wrong("has a " + in_quotes(entry.key) + " that " + given.error().message);
+  if (entry.key == "name") {
+    uplink.name = *given;
+    return {};
+  }
+  const Result<double> rate = parse_bit_rate(*given);
+  if (!rate) return wrong("has a wrong \"rate\": " + rate.error().message);
+  uplink.rate_bytes_per_s = *rate / 8;
+  return {};
+}
+
+// Whether there are such ranks is checked when all sections are read.
+Status read_uplinks(const YamlNode& value, ClusterConfig& config, int& line) {
+  if (value.kind != YamlKind::kList) {
+    return wrong(std::string("must be a list such as [{ name: rack1, ranks: [1, 2] }], not ") +
+                 yaml_kind_name(value.kind));
+  }
+  for (const YamlNode& item : value.items) {
+    line = item.line;
+    if (item.kind != YamlKind::kMap) {
+      return wrong(std::string("must be a list of sections such as { name: rack1, ranks: [1, 2] }, "
+                               "but has ") +
+                   yaml_kind_name(item.kind));
+    }
+    UplinkConfig uplink;
+    for (const YamlNode::Entry& entry : item.entries) {
+      SLUICE_TRY(read_uplink_key(entry, uplink, line));
+    }
+    line = item.line;
+    if (uplink.name.empty()) return wrong("has an uplink without \"name\"");
+    if (uplink.ranks.empty()) return wrong("has an uplink without \"ranks\"");
+    for (const UplinkConfig& other : config.topology.uplinks) {
+      if (other.name == uplink.name)
+        return wrong("has two uplinks named " + in_quotes(uplink.name));
+    }
+    config.topology.uplinks.push_back(std::move(uplink));
+  }
+  return {};
+}
+
 Names policy_names() {
   Names names;
   for (const scheduler::PolicyRow& row : scheduler::policy_table()) names.push_back(row.name);
@@ -155,7 +230,8 @@ std::vector<SectionRow> make_schema() {
       {"router",
        {{"host", text(&C::router, &RouterConfig::host)},
         // Port 0: the system picks a free one.
-        {"port", number(&C::router, &RouterConfig::port, 0, 65535)}}},
+        {"port", number(&C::router, &RouterConfig::port, 0, 65535)},
+        {"join_port", number(&C::router, &RouterConfig::join_port, 0, 65535)}}},
       {"prefill",
        {{"device", word(&C::prefill, &PrefillConfig::device, devices)},
         {"compute", word(&C::prefill, &PrefillConfig::compute, {"auto", "f32", "bf16"})},
@@ -168,7 +244,8 @@ std::vector<SectionRow> make_schema() {
         {"threads", number(&C::decode, &DecodeConfig::threads, 0, kThreadsMax)},
         {"sequences_max", number(&C::decode, &DecodeConfig::sequences_max, 1, 65536)},
         {"kv_memory", memory(&C::decode, &DecodeConfig::kv_memory_bytes)},
-        {"arena_memory", memory(&C::decode, &DecodeConfig::arena_memory_bytes)}}},
+        {"arena_memory", memory(&C::decode, &DecodeConfig::arena_memory_bytes)},
+        {"slot_memory", memory(&C::decode, &DecodeConfig::slot_memory_bytes)}}},
       {"pipeline",
        {{"name", text(&C::pipeline, &PipelineConfig::name)},
         {"profile", text(&C::pipeline, &PipelineConfig::profile)},
@@ -176,8 +253,11 @@ std::vector<SectionRow> make_schema() {
         {"decode_threads", number(&C::pipeline, &PipelineConfig::decode_threads, 1, kThreadsMax)}},
        "name"},
       // Which transports there are depends on the build; opening one names them.
-      {"transport", {{"backend", text(&C::transport, &TransportConfig::backend)}}},
+      {"transport",
+       {{"backend", text(&C::transport, &TransportConfig::backend)},
+        {"memory", word(&C::transport, &TransportConfig::memory, {"auto", "host", "cuda"})}}},
       {"scheduler", {{"policy", word(&C::scheduler, &SchedulerConfig::policy, policy_names())}}},
+      {"topology", {{"uplinks", read_uplinks}}},
   };
 }
 

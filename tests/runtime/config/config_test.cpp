@@ -33,9 +33,13 @@ TEST(Config, DefaultsAreThoseOfTheStruct) {
   EXPECT_THAT(config.ranks, ElementsAre(Role::kRouter, Role::kPrefill, Role::kDecode));
   EXPECT_EQ(config.model.path, "default");
   EXPECT_EQ(config.router.port, 8000);
+  EXPECT_EQ(config.router.join_port, 8001);
   EXPECT_EQ(config.prefill.chunk_tokens, 512);
   EXPECT_EQ(config.decode.kv_memory_bytes, std::size_t{1} << 30);
+  EXPECT_EQ(config.decode.slot_memory_bytes, std::size_t{64} << 20);
+  EXPECT_EQ(config.transport.memory, "auto");
   EXPECT_EQ(config.scheduler.policy, "least_loaded");
+  EXPECT_TRUE(config.topology.uplinks.empty());
 }
 
 TEST(Config, EveryKeyReachesItsField) {
@@ -46,13 +50,19 @@ cluster:
     - prefill x 2
     - router
     - decode x 3
-router: { host: 0.0.0.0, port: 0 }
+router: { host: 0.0.0.0, port: 0, join_port: 9 }
 prefill: { device: cpu, compute: f32, threads: 3, chunk_tokens: 256,
            kv_memory: 2MiB, send_memory: 3MiB }
-decode: { device: cuda, threads: 5, sequences_max: 7, kv_memory: 4GiB, arena_memory: 9000000 }
+decode: { device: cuda, threads: 5, sequences_max: 7, kv_memory: 4GiB, arena_memory: 9000000,
+          slot_memory: 5MiB }
 pipeline: { name: int4, profile: /p.safetensors, encode_threads: 2, decode_threads: 3 }
-transport: { backend: sim }
+transport: { backend: sim, memory: cuda }
 scheduler: { policy: round_robin }
+topology:
+  uplinks:
+    - { name: rack1, ranks: [4, 0, 1], rate: 10Gbit }
+    - name: host2
+      ranks: [5]
 )");
   EXPECT_EQ(config.model.path, "/models/a.gguf");
   EXPECT_EQ(config.model.chat_template, "chatml");
@@ -61,6 +71,7 @@ scheduler: { policy: round_robin }
                                         Role::kDecode, Role::kDecode, Role::kDecode));
   EXPECT_EQ(config.router.host, "0.0.0.0");
   EXPECT_EQ(config.router.port, 0);
+  EXPECT_EQ(config.router.join_port, 9);
   EXPECT_EQ(config.prefill.device, "cpu");
   EXPECT_EQ(config.prefill.compute, "f32");
   EXPECT_EQ(config.prefill.threads, 3);
@@ -72,12 +83,21 @@ scheduler: { policy: round_robin }
   EXPECT_EQ(config.decode.sequences_max, 7);
   EXPECT_EQ(config.decode.kv_memory_bytes, std::size_t{4} << 30);
   EXPECT_EQ(config.decode.arena_memory_bytes, 9000000U);
+  EXPECT_EQ(config.decode.slot_memory_bytes, 5U << 20);
   EXPECT_EQ(config.pipeline.name, "int4");
   EXPECT_EQ(config.pipeline.profile, "/p.safetensors");
   EXPECT_EQ(config.pipeline.encode_threads, 2);
   EXPECT_EQ(config.pipeline.decode_threads, 3);
   EXPECT_EQ(config.transport.backend, "sim");
+  EXPECT_EQ(config.transport.memory, "cuda");
   EXPECT_EQ(config.scheduler.policy, "round_robin");
+  ASSERT_EQ(config.topology.uplinks.size(), 2U);
+  EXPECT_EQ(config.topology.uplinks[0].name, "rack1");
+  EXPECT_THAT(config.topology.uplinks[0].ranks, ElementsAre(0, 1, 4));
+  EXPECT_EQ(config.topology.uplinks[0].rate_bytes_per_s, 1.25e9);
+  EXPECT_EQ(config.topology.uplinks[1].name, "host2");
+  EXPECT_THAT(config.topology.uplinks[1].ranks, ElementsAre(5));
+  EXPECT_EQ(config.topology.uplinks[1].rate_bytes_per_s, 0.0);
 }
 
 TEST(Config, APipelineMayBeItsNameAlone) {
@@ -106,12 +126,18 @@ TEST(Config, LocalYamlShowsTheDefaults) {
   EXPECT_EQ(local->ranks, least.ranks);
   EXPECT_EQ(local->model.path, least.model.path);
   EXPECT_EQ(local->router.port, least.router.port);
+  EXPECT_EQ(local->router.join_port, least.router.join_port);
   EXPECT_EQ(local->prefill.kv_memory_bytes, least.prefill.kv_memory_bytes);
   EXPECT_EQ(local->prefill.send_memory_bytes, least.prefill.send_memory_bytes);
   EXPECT_EQ(local->prefill.chunk_tokens, least.prefill.chunk_tokens);
   EXPECT_EQ(local->decode.sequences_max, least.decode.sequences_max);
   EXPECT_EQ(local->decode.kv_memory_bytes, least.decode.kv_memory_bytes);
   EXPECT_EQ(local->decode.arena_memory_bytes, least.decode.arena_memory_bytes);
+  EXPECT_EQ(local->decode.slot_memory_bytes, least.decode.slot_memory_bytes);
+  EXPECT_EQ(local->transport.backend, least.transport.backend);
+  EXPECT_EQ(local->transport.memory, least.transport.memory);
+  EXPECT_EQ(local->scheduler.policy, least.scheduler.policy);
+  EXPECT_TRUE(local->topology.uplinks.empty());
   EXPECT_EQ(local->pipeline.name, least.pipeline.name);
   EXPECT_EQ(local->pipeline.encode_threads, least.pipeline.encode_threads);
   EXPECT_EQ(local->pipeline.decode_threads, least.pipeline.decode_threads);
@@ -129,11 +155,16 @@ TEST_P(ConfigError, IsOneSentenceWithFileLineAndKey) {
   EXPECT_EQ(error_of(GetParam().yaml), GetParam().message);
 }
 
+std::string uplink(const std::string& item) {
+  return "topology:\n  uplinks:\n    - " + item + "\n";
+}
+
 const BadFile kBadFiles[] = {
     {"KeyTypo", std::string(kLeast) + "router:\n  prot: 80\n",
      "test.yaml:3: unknown key \"prot\" in \"router\"; did you mean \"port\"?"},
     {"KeyFarFromAll", std::string(kLeast) + "router:\n  colour: red\n",
-     "test.yaml:3: unknown key \"colour\" in \"router\"; valid are \"host\" and \"port\""},
+     "test.yaml:3: unknown key \"colour\" in \"router\"; valid are \"host\", \"port\" and "
+     "\"join_port\""},
     {"KeyOnlyOneValid", std::string(kLeast) + "scheduler: { colour: red }\n",
      "test.yaml:2: unknown key \"colour\" in \"scheduler\"; valid is only \"policy\""},
     {"KeyOfAnotherSection", std::string(kLeast) + "router: { arena_memory: 1GiB }\n",
@@ -142,7 +173,7 @@ const BadFile kBadFiles[] = {
      "test.yaml:2: unknown section \"prefil\"; did you mean \"prefill\"?"},
     {"SectionFarFromAll", "colours: 1\n",
      "test.yaml:1: unknown section \"colours\"; valid are \"model\", \"cluster\", \"router\", "
-     "\"prefill\", \"decode\", \"pipeline\", \"transport\" and \"scheduler\""},
+     "\"prefill\", \"decode\", \"pipeline\", \"transport\", \"scheduler\" and \"topology\""},
     {"KeyAtTopLevel", "ranks: [router]\n",
      "test.yaml:1: unknown section \"ranks\"; it belongs in \"cluster\""},
     {"NumberIsText", std::string(kLeast) + "prefill:\n  device: cpu\n  threads: two\n",
@@ -181,6 +212,54 @@ const BadFile kBadFiles[] = {
      "4096"},
     {"SizeTooSmall", std::string(kLeast) + "decode: { kv_memory: 512 }\n",
      "test.yaml:2: \"decode.kv_memory\" must be at least 1MiB, not \"512\""},
+    {"JoinPortTooHigh", std::string(kLeast) + "router: { join_port: 65536 }\n",
+     "test.yaml:2: \"router.join_port\" must be from 0 to 65535, not 65536"},
+    {"TwoServersOnOnePort", std::string(kLeast) + "router:\n  port: 8001\n",
+     "test.yaml:2: \"router.join_port\" is 8001, but that is \"router.port\" already; give it "
+     "another, or 0 for none"},
+    {"TransportMemoryTypo", std::string(kLeast) + "transport: { memory: hots }\n",
+     "test.yaml:2: \"transport.memory\" cannot be \"hots\"; did you mean \"host\"?"},
+    {"SlotTooSmall", std::string(kLeast) + "decode: { slot_memory: 1000 }\n",
+     "test.yaml:2: \"decode.slot_memory\" must be at least 1MiB, not \"1000\""},
+    {"UplinksIsValue", std::string(kLeast) + "topology: { uplinks: rack1 }\n",
+     "test.yaml:2: \"topology.uplinks\" must be a list such as [{ name: rack1, ranks: [1, 2] }], "
+     "not a single value"},
+    {"UplinkIsValue", std::string(kLeast) + "topology:\n  uplinks:\n    - rack1\n",
+     "test.yaml:4: \"topology.uplinks\" must be a list of sections such as { name: rack1, ranks: "
+     "[1, 2] }, but has a single value"},
+    {"UplinkKeyTypo", std::string(kLeast) + uplink("{ name: a, rank: [1] }"),
+     "test.yaml:4: \"topology.uplinks\" has the unknown key \"rank\"; did you mean \"ranks\"?"},
+    {"UplinkWithoutName", std::string(kLeast) + uplink("{ ranks: [1] }"),
+     "test.yaml:4: \"topology.uplinks\" has an uplink without \"name\""},
+    {"UplinkNameIsList", std::string(kLeast) + uplink("{ ranks: [1], name: [a] }"),
+     "test.yaml:4: \"topology.uplinks\" has a \"name\" that must be a single value, not a list"},
+    {"UplinkWithoutRanks", std::string(kLeast) + uplink("{ name: a, ranks: [] }"),
+     "test.yaml:4: \"topology.uplinks\" has an uplink without \"ranks\""},
+    {"UplinkRanksIsValue", std::string(kLeast) + uplink("{ name: a, ranks: 1 }"),
+     "test.yaml:4: \"topology.uplinks\" must have \"ranks\" as a list of numbers such as [1, 2], "
+     "not a single value"},
+    {"UplinkRankIsWord", std::string(kLeast) + uplink("{ name: a, ranks: [decode] }"),
+     "test.yaml:4: \"topology.uplinks\" must have numbers of ranks as \"ranks\", not \"decode\""},
+    {"UplinkRankIsList", std::string(kLeast) + uplink("{ name: a, ranks: [[1]] }"),
+     "test.yaml:4: \"topology.uplinks\" must have numbers of ranks as \"ranks\", not a list"},
+    {"UplinkRankTwice", std::string(kLeast) + uplink("{ name: a, ranks: [1, 2, 1] }"),
+     "test.yaml:4: \"topology.uplinks\" names rank 1 twice for one uplink"},
+    {"UplinkRankUnknown", std::string(kLeast) + uplink("{ name: a, ranks: [1, 3] }"),
+     "test.yaml:4: \"topology.uplinks\": \"a\" has rank 3, but \"cluster.ranks\" has ranks 0 to "
+     "2"},
+    // Sections come in any order.
+    {"UplinkBeforeRanks", uplink("{ name: a, ranks: [3] }") + std::string(kLeast),
+     "test.yaml:3: \"topology.uplinks\": \"a\" has rank 3, but \"cluster.ranks\" has ranks 0 to "
+     "2"},
+    {"UplinkOfAllRanks", std::string(kLeast) + uplink("{ name: a, ranks: [0, 1, 2] }"),
+     "test.yaml:4: \"topology.uplinks\": \"a\" has all ranks, so that it leads to none"},
+    {"UplinkRateUnit", std::string(kLeast) + uplink("{ name: a, ranks: [1], rate: 10GB }"),
+     "test.yaml:4: \"topology.uplinks\" has a wrong \"rate\": \"10GB\" ends in \"GB\", which is "
+     "not "
+     "one of kbit, Mbit, Gbit, Tbit (bits per second)"},
+    {"UplinkTwice",
+     std::string(kLeast) + uplink("{ name: a, ranks: [1] }") + "    - { name: a, ranks: [2] }\n",
+     "test.yaml:5: \"topology.uplinks\" has two uplinks named \"a\""},
     {"NoRanks", "model: { path: default }\ncluster: {}\n",
      "test.yaml:2: \"cluster.ranks\" is missing: it lists each rank's role, such as [router, "
      "prefill, decode]"},
@@ -231,7 +310,7 @@ INSTANTIATE_TEST_SUITE_P(All, ConfigError, ::testing::ValuesIn(kBadFiles),
 TEST(Config, AllRowsOfTheSchemaRefuseAListAsValue) {
   for (const SectionRow& section : config_schema()) {
     for (const KeyRow& key : section.keys) {
-      if (key.name == "ranks") continue;
+      if (key.name == "ranks" || key.name == "uplinks") continue;
       const std::string yaml = std::string(kLeast) + std::string(section.name) + ": { " +
                                std::string(key.name) + ": [1] }\n";
       EXPECT_EQ(error_of(yaml), "test.yaml:2: \"" + std::string(section.name) + "." +
