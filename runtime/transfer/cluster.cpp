@@ -83,6 +83,16 @@ Hello introduce(Cluster& cluster, const Result<ClusterConfig>& config, std::size
   return hello;
 }
 
+// What two ranks of one cluster must not differ in; null when nothing.
+const char* difference(const Hello& one, const Hello& other) {
+  if (one.protocol_version != other.protocol_version) return "program version";
+  if (one.model_fingerprint != other.model_fingerprint) return "model";
+  if (one.config_hash != other.config_hash) return "configuration";
+  if (one.pipeline_hash != other.pipeline_hash) return "pipeline";
+  if (one.profile_hash != other.profile_hash) return "profile";
+  return nullptr;
+}
+
 // One sentence for all ranks: what is wrong everywhere is said once, the rest with its rank.
 Status check_hellos(const std::vector<Hello>& hellos) {
   const auto failed = std::find_if(hellos.begin(), hellos.end(),
@@ -97,12 +107,7 @@ Status check_hellos(const std::vector<Hello>& hellos) {
                           role_name(failed->role) + "): " + failed->error);
   }
   for (const Hello& hello : hellos) {
-    const char* what = nullptr;
-    if (hello.protocol_version != hellos[0].protocol_version) what = "program version";
-    if (hello.config_hash != hellos[0].config_hash) what = "configuration";
-    if (hello.model_fingerprint != hellos[0].model_fingerprint) what = "model";
-    if (what == nullptr && hello.pipeline_hash != hellos[0].pipeline_hash) what = "pipeline";
-    if (what == nullptr && hello.profile_hash != hellos[0].profile_hash) what = "profile";
+    const char* what = difference(hello, hellos[0]);
     if (what == nullptr) continue;
     return make_error(ErrorCode::kInvalidArgument,
                       "rank " + std::to_string(&hello - hellos.data()) + " (" +
@@ -132,6 +137,35 @@ std::vector<comm::NodeId> Cluster::nodes_of(Role role) const {
     if (hellos[rank].role == role) nodes.push_back(static_cast<comm::NodeId>(rank));
   }
   return nodes;
+}
+
+Status Cluster::admit(comm::NodeId node, const Hello& hello) {
+  const auto refuse = [&](const std::string& why) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "the process that would be rank " + std::to_string(node) + " " + why);
+  };
+  if (node >= hellos.size()) return refuse("names a rank that is not in the configuration");
+  if (node == self || node == router) return refuse("is no worker");
+  if (!hello.error.empty()) return refuse("cannot serve: " + hello.error);
+  if (const char* what = difference(hello, hellos[self])) {
+    return refuse(std::string("has another ") + what + " than the cluster");
+  }
+  Hello& known = hellos[node];
+  if (hello.role != known.role) {
+    return refuse("is a " + std::string(role_name(hello.role)) + " worker, and the rank's role is " +
+                  role_name(known.role));
+  }
+  if (hello.incarnation <= known.incarnation) return refuse("is older than the one known");
+  SLUICE_TRY(transport->connect(node, hello.address));
+  if (const auto old = arenas.find(node); old != arenas.end()) {
+    transport->forget_region(old->second);
+    arenas.erase(old);
+  }
+  if (hellos[self].role == Role::kPrefill && hello.role == Role::kDecode) {
+    arenas[node] = SLUICE_TRY(transport->import_region(node, hello.arena_key));
+  }
+  known = hello;
+  return {};
 }
 
 Result<Cluster> join_cluster(comm::Bootstrap& bootstrap, const Result<ClusterConfig>& config,

@@ -10,10 +10,10 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "comm/transport.hpp"
-#include "runtime/transfer/messages.hpp"
 
 namespace sluice::runtime {
 
@@ -44,6 +44,7 @@ class PeerWatch {
     std::vector<std::pair<comm::NodeId, PeerNews>> news;
   };
   Turn turn(std::int64_t now_us);
+  const PeerWatchOptions& options() const { return options_; }
 
   // When turn() will next have something to do by time alone; nothing when nobody is watched.
   std::optional<std::int64_t> next_us() const;
@@ -55,9 +56,11 @@ class PeerWatch {
     bool is_silent = false;
     bool is_news = false;
   };
+  std::int64_t beat_due_us(const Peer& peer) const;
+
   PeerWatchOptions options_;
   std::map<comm::NodeId, Peer> peers_;
-  std::int64_t last_turn_us_ = 0;
+  std::optional<std::int64_t> last_turn_us_;
 };
 
 }  // namespace sluice::runtime

@@ -1,26 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/transfer/worker_node.hpp"
 
+#include <algorithm>
 #include <utility>
 
-#include "runtime/telemetry/clock.hpp"
 #include "runtime/telemetry/process_memory.hpp"
 
 namespace sluice::runtime {
 
+bool WorkerNode::turn() {
+  const bool is_worker = cluster_.self != cluster_.router;
+  if (is_worker) watch(cluster_.router);
+  const std::size_t count = cluster_.transport->poll(completions_);
+  came_in_ = count > 0;
+  for (std::size_t i = 0; i < count; ++i) hand_out(completions_[i]);
+  watch_peers();
+  on_turn();
+  if (is_ending_ && is_worker) say_goodbye();
+  return !is_ending_;
+}
+
+void WorkerNode::rest() {
+  if (!came_in_) cluster_.transport->wait(wait_at_most());
+}
+
 void WorkerNode::loop() {
-  while (true) {
-    const std::size_t count = cluster_.transport->poll(completions_);
-    for (std::size_t i = 0; i < count; ++i) hand_out(completions_[i]);
-    on_turn();
-    if (is_ending_) return;
-    if (count == 0) cluster_.transport->wait(kWait);
-  }
+  while (turn()) rest();
 }
 
 Status WorkerNode::serve() {
   loop();
-  say_goodbye();
+  deliver_goodbye();
   return end_;
 }
 
@@ -32,27 +42,79 @@ void WorkerNode::end_loop(Status why) {
 void WorkerNode::hand_out(comm::Completion& completion) {
   switch (completion.kind) {
     case comm::CompletionKind::kMessage:
-      if (completion.peer == cluster_.router &&
-          static_cast<MessageType>(completion.type) == MessageType::kShutdown) {
-        return end_loop();
-      }
-      on_message(completion.peer, static_cast<MessageType>(completion.type), completion.payload);
+      take_message(completion);
       completion.payload.clear();
       return;
     case comm::CompletionKind::kPeerLost:
+      watch_.forget(completion.peer);
       if (completion.peer == cluster_.router) {
         return end_loop(make_error(ErrorCode::kUnavailable,
                                    "the router is gone: " + completion.status.error().message));
       }
-      on_peer_lost(completion.peer, completion.status);
-      return;
+      return on_peer_lost(completion.peer, completion.status, completion.fate);
     case comm::CompletionKind::kWriteDone:
     case comm::CompletionKind::kFlushDone:
-      on_operation(completion.operation, completion.status);
-      return;
+      return on_operation(completion);
     case comm::CompletionKind::kSendDone:
       return;
   }
+}
+
+void WorkerNode::take_message(comm::Completion& completion) {
+  const comm::NodeId peer = completion.peer;
+  const auto type = static_cast<MessageType>(completion.type);
+  watch_.heard(peer, now_us());
+  if (type == MessageType::kBeat) return take_beat(peer, completion.payload);
+  if (peer == cluster_.router && type == MessageType::kShutdown) return end_loop();
+  if (peer == cluster_.router && type == MessageType::kJoined) {
+    return take_joined(completion.payload);
+  }
+  on_message(peer, type, completion.payload);
+}
+
+void WorkerNode::take_beat(comm::NodeId peer, Bytes payload) {
+  auto beat = BeatMessage::decode(payload);
+  if (!beat) return;
+  if (!beat->is_echo) {
+    beat->is_echo = true;
+    (void)send(peer, MessageType::kBeat, *beat);
+    return;
+  }
+  // What a stopped process answers when it goes on says nothing of the link.
+  const std::int64_t took_us = now_us() - beat->sent_us;
+  if (took_us >= 0 && took_us < watch_.options().silent_after_us) on_round_trip(peer, took_us);
+}
+
+void WorkerNode::take_joined(Bytes payload) {
+  const auto joined = JoinedMessage::decode(payload);
+  if (!joined) return;
+  const auto hello = Hello::decode(joined->hello);
+  // The router has checked it, by the same rules: what does not fit here is not its.
+  if (!hello || !cluster_.admit(joined->node, *hello)) return;
+  admitted(joined->node);
+}
+
+void WorkerNode::admitted(comm::NodeId node) {
+  watch_.forget(node);
+  on_joined(node);
+}
+
+void WorkerNode::watch_peers() {
+  const PeerWatch::Turn due = watch_.turn(now_us());
+  for (const comm::NodeId peer : due.beats) {
+    (void)send(peer, MessageType::kBeat, BeatMessage{now_us(), false});
+  }
+  for (const auto& [peer, news] : due.news) {
+    news == PeerNews::kSilent ? on_peer_silent(peer) : on_peer_back(peer);
+  }
+}
+
+std::chrono::milliseconds WorkerNode::wait_at_most() const {
+  const auto next_us = watch_.next_us();
+  if (!next_us) return kWait;
+  // Rounded up: a turn that comes too early finds nothing to do.
+  const std::int64_t left_us = std::max<std::int64_t>(0, *next_us - now_us());
+  return std::min(kWait, std::chrono::milliseconds((left_us + 999) / 1000));
 }
 
 void WorkerNode::send_failed(comm::NodeId peer, RequestId request, const Error& error) {
@@ -61,16 +123,20 @@ void WorkerNode::send_failed(comm::NodeId peer, RequestId request, const Error& 
 }
 
 void WorkerNode::say_goodbye() {
-  constexpr comm::OperationId kLastFlush = ~comm::OperationId{0};
-  constexpr std::int64_t kDeliveryTimeoutUs = 2'000'000;  // the router may be gone
+  if (std::exchange(said_goodbye_, true)) return;
   GoodbyeMessage goodbye;
   if (const auto memory = read_process_memory()) {
     goodbye = {memory->peak_bytes, memory->file_bytes};
   }
-  if (!send(cluster_.router, MessageType::kGoodbye, goodbye)) return;
+  (void)send(cluster_.router, MessageType::kGoodbye, goodbye);
+}
+
+void WorkerNode::deliver_goodbye() {
+  constexpr comm::OperationId kLastFlush = ~comm::OperationId{0};
+  constexpr std::int64_t kDeliveryTimeoutUs = 2'000'000;  // the router may be gone
   if (!cluster_.transport->flush(cluster_.router, kLastFlush)) return;
-  const std::int64_t started_us = monotonic_us();
-  while (monotonic_us() - started_us < kDeliveryTimeoutUs) {
+  const std::int64_t started_us = now_us();
+  while (now_us() - started_us < kDeliveryTimeoutUs) {
     const std::size_t count = cluster_.transport->poll(completions_);
     for (std::size_t i = 0; i < count; ++i) {
       const comm::Completion& completion = completions_[i];

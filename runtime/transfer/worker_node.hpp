@@ -21,17 +21,20 @@ class WorkerNode {
   WorkerNode& operator=(const WorkerNode&) = delete;
 
   // Everything there is to do now, without sleeping; for whoever runs several nodes in one thread.
-  // False once the node has ended.
+  // False once the node has ended; a worker has then said goodbye.
   bool turn();
+  // What loop() does between two turns: waits, unless the last one had something to do. On a
+  // simulated transport this notes when the next turn is due.
+  void rest();
   // What end_loop() was told.
   const Status& end() const { return end_; }
 
  protected:
-  // Turns until end_loop(). Sleeps when nothing came in.
+  // Turns until end_loop().
   void loop();
 
   // A worker's life: the loop, which the router also ends by saying stop or by being gone
-  // (kUnavailable), then goodbye. What end_loop() was told.
+  // (kUnavailable), and the delivery of its goodbye. What end_loop() was told.
   Status serve();
 
   // Ends the loop after the turn that is under way. The first error stays.
@@ -41,19 +44,19 @@ class WorkerNode {
   virtual void on_message(comm::NodeId peer, MessageType type, Bytes payload) = 0;
   // A write's or a flush's end.
   virtual void on_operation(const comm::Completion& completion) = 0;
-  // The transport has lost it. Of a peer that is silent too, once each.
+  // The transport has lost it; it is not watched any more. Of a peer that is silent too, once each.
   virtual void on_peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate fate) = 0;
   // A watched peer has not been heard for a while: no request shall wait for it. It may come back.
   virtual void on_peer_silent(comm::NodeId peer) = 0;
   virtual void on_peer_back(comm::NodeId /*peer*/) {}
-  // Another process is behind this rank, and cluster_ knows it.
+  // Another process is behind this rank, and cluster_ knows it. It is not watched yet.
   virtual void on_joined(comm::NodeId /*peer*/) {}
   virtual void on_round_trip(comm::NodeId /*peer*/, std::int64_t /*took_us*/) {}
 
   // After each batch of completions.
   virtual void on_turn() = 0;
 
-  // Beats go to it until unwatch().
+  // Beats go to it until unwatch(). A worker's router is always watched.
   void watch(comm::NodeId peer) { watch_.watch(peer, now_us()); }
   void unwatch(comm::NodeId peer) { watch_.forget(peer); }
   bool is_silent(comm::NodeId peer) const { return watch_.is_silent(peer); }
@@ -67,6 +70,9 @@ class WorkerNode {
   }
   void send_failed(comm::NodeId peer, RequestId request, const Error& error);
 
+  // cluster_.admit() of this rank succeeded.
+  void admitted(comm::NodeId node);
+
   Cluster& cluster_;
 
  private:
@@ -77,8 +83,9 @@ class WorkerNode {
   void watch_peers();
   std::chrono::milliseconds wait_at_most() const;
 
-  // A worker's last words to the router: what memory it used. Waits until they are delivered.
+  // A worker's last words to the router: what memory it used.
   void say_goodbye();
+  void deliver_goodbye();
 
   static constexpr std::size_t kBatch = 64;  // completions taken per poll
   // Woken by messages and by the other thread; this only bounds how late a signal is noticed.
@@ -87,6 +94,7 @@ class WorkerNode {
   std::vector<comm::Completion> completions_;
   PeerWatch watch_;
   bool came_in_ = false;  // the last turn had completions
+  bool said_goodbye_ = false;
   bool is_ending_ = false;
   Status end_;
 };

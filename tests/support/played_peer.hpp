@@ -30,12 +30,16 @@ class PlayedPeer {
     EXPECT_TRUE(transport_->send(worker_, static_cast<std::uint16_t>(type), payload).has_value());
   }
 
-  // The worker's next message.
+  // The worker's next message; its beats are answered.
   comm::Completion next() {
     std::vector<comm::Completion> one(1);
     for (int turn = 0; turn < kTurnsMax; ++turn) {
       while (transport_->poll(one) == 1) {
-        if (one[0].kind == comm::CompletionKind::kMessage) return std::move(one[0]);
+        if (one[0].kind != comm::CompletionKind::kMessage) continue;
+        if (static_cast<runtime::MessageType>(one[0].type) != runtime::MessageType::kBeat) {
+          return std::move(one[0]);
+        }
+        answer(one[0].payload);
       }
       transport_->wait(std::chrono::milliseconds(20));
     }
@@ -53,6 +57,13 @@ class PlayedPeer {
   comm::Transport* operator->() { return transport_.get(); }
 
  private:
+  void answer(Bytes payload) {
+    auto beat = runtime::BeatMessage::decode(payload);
+    if (!beat || beat->is_echo) return;
+    beat->is_echo = true;
+    send(runtime::MessageType::kBeat, beat->encode());
+  }
+
   static constexpr int kTurnsMax = 500;  // 10 s
 
   comm::NodeId worker_ = 0;

@@ -5,6 +5,8 @@
 
 #include <thread>
 
+#include "comm/registry.hpp"
+
 namespace sluice::runtime {
 namespace {
 
@@ -95,6 +97,67 @@ TEST(Cluster, NoMemoryForTheArenaIsSaidBeforeItIsTouched) {
   config.decode.arena_memory_bytes = std::size_t{1} << 50;
   expect_refused(join_all({config, config, config}, {{}, {}, {}}),
                  "there is no memory for the arena (decode.arena_memory)");
+}
+
+// A cluster as a prefill worker sees it, and what a newcomer for its decode rank would say.
+class Admit : public ::testing::Test {
+ protected:
+  Admit() {
+    auto joined = join_all({small_config(), small_config(), small_config()},
+                           {{7, "", 5, 6}, {7, "", 5, 6}, {7, "", 5, 6}});
+    for (auto& cluster : joined) clusters_.push_back(std::move(*cluster));
+    transport_ = comm::open_transport("loopback", {.self = 2}).value();
+    const auto region = transport_->allocate(8192, comm::MemoryKind::kHost).value();
+    hello_ = prefill().hellos[2];
+    hello_.incarnation = 2;
+    hello_.address = transport_->address();
+    hello_.arena_key = transport_->export_region(region).value();
+  }
+
+  Cluster& prefill() { return clusters_[1]; }
+  void expect_refusal(comm::NodeId node, const Hello& hello, const std::string& part) {
+    const Status admitted = prefill().admit(node, hello);
+    ASSERT_FALSE(admitted);
+    EXPECT_EQ(admitted.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(admitted.error().message.find(part), std::string::npos) << admitted.error().message;
+    EXPECT_EQ(prefill().hellos[2].incarnation, 1U);
+    EXPECT_EQ(prefill().arenas.at(2).bytes, std::size_t{1} << 16);
+  }
+
+  std::vector<Cluster> clusters_;
+  std::unique_ptr<comm::Transport> transport_;
+  Hello hello_;
+};
+
+TEST_F(Admit, AnotherProcessBehindARank) {
+  ASSERT_TRUE(prefill().admit(2, hello_));
+  EXPECT_EQ(prefill().hellos[2].incarnation, 2U);
+  EXPECT_EQ(prefill().arenas.at(2).bytes, 8192U);
+  ASSERT_TRUE(prefill().transport->send(2, 5, {}));
+  std::vector<comm::Completion> got(4);
+  EXPECT_EQ(transport_->poll(got), 1U);
+  ASSERT_TRUE(clusters_[0].admit(2, hello_));
+  EXPECT_TRUE(clusters_[0].arenas.empty());  // a router writes nowhere
+}
+
+TEST_F(Admit, WhatDoesNotFitIsRefusedInWordsAndChangesNothing) {
+  const auto with = [&](auto change) {
+    Hello hello = hello_;
+    change(hello);
+    return hello;
+  };
+  expect_refusal(3, hello_, "rank 3 names a rank that is not in the configuration");
+  expect_refusal(0, hello_, "is no worker");
+  expect_refusal(1, hello_, "is no worker");  // itself
+  expect_refusal(2, with([](Hello& h) { h.role = Role::kPrefill; }), "is a prefill worker");
+  expect_refusal(2, with([](Hello& h) { h.incarnation = 1; }), "is older");
+  expect_refusal(2, with([](Hello& h) { h.error = "no disk"; }), "cannot serve: no disk");
+  expect_refusal(2, with([](Hello& h) { h.protocol_version = 1; }), "another program version");
+  expect_refusal(2, with([](Hello& h) { h.model_fingerprint = 1; }), "another model");
+  expect_refusal(2, with([](Hello& h) { h.config_hash = 1; }), "another configuration");
+  expect_refusal(2, with([](Hello& h) { h.pipeline_hash = 1; }), "another pipeline");
+  expect_refusal(2, with([](Hello& h) { h.profile_hash = 1; }), "another profile");
+  expect_refusal(2, with([](Hello& h) { h.address = {}; }), "not a loopback address");
 }
 
 }  // namespace

@@ -12,20 +12,33 @@ namespace {
 class CountingNode : public WorkerNode {
  public:
   using WorkerNode::end_loop;
-  using WorkerNode::loop;
   using WorkerNode::send_failed;
   using WorkerNode::serve;
+  using WorkerNode::watch;
   using WorkerNode::WorkerNode;
 
   std::vector<MessageType> messages;
   std::vector<comm::NodeId> lost;
+  std::vector<comm::NodeId> silent;
+  std::vector<comm::NodeId> back;
+  std::vector<comm::NodeId> joined;
+  std::vector<std::int64_t> round_trips_us;
   int operations = 0;
   int turns = 0;
 
  private:
   void on_message(comm::NodeId, MessageType type, Bytes) override { messages.push_back(type); }
-  void on_operation(comm::OperationId, const Status&) override { ++operations; }
-  void on_peer_lost(comm::NodeId peer, const Status&) override { lost.push_back(peer); }
+  void on_operation(const comm::Completion&) override { ++operations; }
+  void on_peer_lost(comm::NodeId peer, const Status&, comm::PeerFate fate) override {
+    EXPECT_EQ(fate, comm::PeerFate::kGone);
+    lost.push_back(peer);
+  }
+  void on_peer_silent(comm::NodeId peer) override { silent.push_back(peer); }
+  void on_peer_back(comm::NodeId peer) override { back.push_back(peer); }
+  void on_joined(comm::NodeId peer) override { joined.push_back(peer); }
+  void on_round_trip(comm::NodeId, std::int64_t took_us) override {
+    round_trips_us.push_back(took_us);
+  }
   void on_turn() override {
     ++turns;
     if (!messages.empty() && messages.back() == MessageType::kFailed) {
@@ -35,14 +48,68 @@ class CountingNode : public WorkerNode {
   }
 };
 
+// The loopback transport with a clock that the test moves; its wait() does not sleep.
+class HandClock final : public comm::Transport {
+ public:
+  explicit HandClock(comm::NodeId self)
+      : inner_(comm::open_transport("loopback", {.self = self}).value()) {}
+
+  std::int64_t time_us = 1'000'000;
+  std::int64_t waited_us = -1;  // what the last wait() was given
+
+  comm::NodeId self() const override { return inner_->self(); }
+  std::int64_t now_us() const override { return time_us; }
+  std::vector<std::byte> address() const override { return inner_->address(); }
+  Status connect(comm::NodeId peer, Bytes address) override {
+    return inner_->connect(peer, address);
+  }
+  Result<comm::Region> allocate(std::size_t bytes, comm::MemoryKind kind) override {
+    return inner_->allocate(bytes, kind);
+  }
+  void release(const comm::Region& region) override { inner_->release(region); }
+  Result<std::vector<std::byte>> export_region(const comm::Region& region) override {
+    return inner_->export_region(region);
+  }
+  Result<comm::RemoteRegion> import_region(comm::NodeId peer, Bytes key) override {
+    return inner_->import_region(peer, key);
+  }
+  void forget_region(const comm::RemoteRegion& region) override { inner_->forget_region(region); }
+  Status write(const comm::RemoteRegion& target, std::size_t offset_bytes, Bytes source,
+               comm::OperationId operation) override {
+    return inner_->write(target, offset_bytes, source, operation);
+  }
+  Status flush(comm::NodeId peer, comm::OperationId operation) override {
+    return inner_->flush(peer, operation);
+  }
+  Status send(comm::NodeId peer, std::uint16_t type, Bytes payload,
+              comm::OperationId operation) override {
+    return inner_->send(peer, type, payload, operation);
+  }
+  std::size_t poll(std::span<comm::Completion> completions) override {
+    return inner_->poll(completions);
+  }
+  void wait(std::chrono::milliseconds timeout) override {
+    waited_us = std::chrono::duration_cast<std::chrono::microseconds>(timeout).count();
+  }
+  void wake() override { inner_->wake(); }
+  void close(comm::NodeId peer) override { inner_->close(peer); }
+  std::vector<std::string> lanes(comm::NodeId peer) const override { return inner_->lanes(peer); }
+
+ private:
+  std::unique_ptr<comm::Transport> inner_;
+};
+
 struct Pair {
   Cluster worker;
+  HandClock* clock = nullptr;  // the worker's
   std::unique_ptr<comm::Transport> router;
 
   Pair() {
+    auto transport = std::make_unique<HandClock>(1);
+    clock = transport.get();
     worker.self = 1;
     worker.router = 0;
-    worker.transport = comm::open_transport("loopback", {.self = 1}).value();
+    worker.transport = std::move(transport);
     router = comm::open_transport("loopback", {.self = 0}).value();
     EXPECT_TRUE(worker.transport->connect(0, router->address()).has_value());
     EXPECT_TRUE(router->connect(1, worker.transport->address()).has_value());
@@ -50,11 +117,23 @@ struct Pair {
   void send(MessageType type) {
     EXPECT_TRUE(router->send(1, static_cast<std::uint16_t>(type), {}).has_value());
   }
+  // What came to the router, beats aside.
   std::vector<comm::Completion> received() {
     std::vector<comm::Completion> completions(8);
     completions.resize(router->poll(completions));
+    std::erase_if(completions, [&](const comm::Completion& completion) {
+      const bool is_beat = completion.type == static_cast<std::uint16_t>(MessageType::kBeat);
+      if (is_beat) beats.push_back(BeatMessage::decode(completion.payload).value());
+      return is_beat;
+    });
     return completions;
   }
+  void answer(const BeatMessage& beat) {
+    const auto type = static_cast<std::uint16_t>(MessageType::kBeat);
+    EXPECT_TRUE(router->send(1, type, BeatMessage{beat.sent_us, true}.encode()).has_value());
+  }
+
+  std::vector<BeatMessage> beats;
 };
 
 TEST(WorkerNode, HandsOutMessagesUntilTheRouterSaysStop) {
@@ -63,7 +142,8 @@ TEST(WorkerNode, HandsOutMessagesUntilTheRouterSaysStop) {
   pair.send(MessageType::kCancel);
   pair.send(MessageType::kSubmit);
   pair.send(MessageType::kShutdown);
-  EXPECT_TRUE(node.serve());
+  EXPECT_FALSE(node.turn());
+  EXPECT_TRUE(node.end());
   EXPECT_EQ(node.messages, (std::vector<MessageType>{MessageType::kCancel, MessageType::kSubmit}));
   EXPECT_EQ(node.turns, 1);  // what came with the shutdown had its turn
 }
@@ -112,12 +192,110 @@ TEST(WorkerNode, TheFirstErrorIsTheOneThatStays) {
   EXPECT_EQ(served.error().message, "first");
 }
 
-TEST(WorkerNode, ALoopEndsWithoutGoodbye) {
+TEST(WorkerNode, ARouterEndsWithoutGoodbye) {
+  Pair pair;
+  pair.worker.router = 1;
+  CountingNode node(pair.worker);
+  node.end_loop();
+  EXPECT_FALSE(node.turn());
+  EXPECT_TRUE(pair.received().empty());
+}
+
+TEST(WorkerNode, GoodbyeIsSaidOnce) {
   Pair pair;
   CountingNode node(pair.worker);
   node.end_loop();
-  node.loop();
+  EXPECT_FALSE(node.turn());
+  EXPECT_FALSE(node.turn());
+  EXPECT_EQ(pair.received().size(), 1U);
+}
+
+TEST(WorkerNode, BeatsAreEchoedAtOnce) {
+  Pair pair;
+  CountingNode node(pair.worker);
+  const auto type = static_cast<std::uint16_t>(MessageType::kBeat);
+  EXPECT_TRUE(pair.router->send(1, type, BeatMessage{77, false}.encode()).has_value());
+  EXPECT_TRUE(node.turn());
   EXPECT_TRUE(pair.received().empty());
+  ASSERT_EQ(pair.beats.size(), 2U);
+  EXPECT_EQ(pair.beats[0].sent_us, 77);
+  EXPECT_TRUE(pair.beats[0].is_echo);
+  EXPECT_FALSE(pair.beats[1].is_echo);  // the worker's own: it watches its router
+  EXPECT_TRUE(node.messages.empty());
+}
+
+TEST(WorkerNode, EchoesGiveTheRoundTripUnlessTheyAreStale) {
+  Pair pair;
+  CountingNode node(pair.worker);
+  EXPECT_TRUE(node.turn());
+  (void)pair.received();
+  ASSERT_EQ(pair.beats.size(), 1U);
+  pair.answer(pair.beats[0]);
+  pair.clock->time_us += 350;
+  EXPECT_TRUE(node.turn());
+  EXPECT_EQ(node.round_trips_us, std::vector<std::int64_t>{350});
+  pair.answer(pair.beats[0]);
+  pair.clock->time_us += 5'000'000;
+  pair.answer({pair.clock->time_us + 1, true});  // one from the future
+  EXPECT_TRUE(node.turn());
+  EXPECT_EQ(node.round_trips_us.size(), 1U);
+}
+
+TEST(WorkerNode, ASilentPeerIsNewsOnceAndComesBackWithAnyMessage) {
+  Pair pair;
+  CountingNode node(pair.worker);
+  for (int step = 0; step < 12; ++step) {
+    EXPECT_TRUE(node.turn());
+    pair.clock->time_us += 100'000;
+  }
+  EXPECT_EQ(node.silent, std::vector<comm::NodeId>{0});
+  EXPECT_TRUE(node.back.empty());
+  pair.send(MessageType::kCancel);
+  EXPECT_TRUE(node.turn());
+  EXPECT_EQ(node.back, std::vector<comm::NodeId>{0});
+  EXPECT_EQ(node.silent.size(), 1U);
+}
+
+TEST(WorkerNode, RestsUntilTheNextBeatIsDueAndNotAfterAMessage) {
+  Pair pair;
+  CountingNode node(pair.worker);
+  EXPECT_TRUE(node.turn());
+  pair.clock->time_us += 150'500;
+  EXPECT_TRUE(node.turn());
+  node.rest();
+  EXPECT_EQ(pair.clock->waited_us, 50'000);
+  pair.clock->waited_us = -1;
+  pair.send(MessageType::kCancel);
+  EXPECT_TRUE(node.turn());
+  node.rest();
+  EXPECT_EQ(pair.clock->waited_us, -1);
+}
+
+TEST(WorkerNode, TheRouterSaysWhoHasJoined) {
+  Pair pair;
+  pair.worker.hellos.resize(3);
+  pair.worker.hellos[1].role = Role::kPrefill;
+  pair.worker.hellos[2].role = Role::kDecode;
+  const auto newcomer = comm::open_transport("loopback", {.self = 2}).value();
+  const auto region = newcomer->allocate(4096, comm::MemoryKind::kHost).value();
+  Hello hello = pair.worker.hellos[2];
+  hello.incarnation = 2;
+  hello.address = newcomer->address();
+  hello.arena_key = newcomer->export_region(region).value();
+  CountingNode node(pair.worker);
+  const auto type = static_cast<std::uint16_t>(MessageType::kJoined);
+  const auto say = [&](const Hello& said) {
+    const JoinedMessage joined{2, said.encode()};
+    EXPECT_TRUE(pair.router->send(1, type, joined.encode()).has_value());
+    EXPECT_TRUE(node.turn());
+  };
+  say(hello);
+  EXPECT_EQ(node.joined, std::vector<comm::NodeId>{2});
+  EXPECT_EQ(pair.worker.hellos[2].incarnation, 2U);
+  EXPECT_EQ(pair.worker.arenas.at(2).bytes, 4096U);
+  say(hello);  // late and twice: it changes nothing
+  EXPECT_EQ(node.joined.size(), 1U);
+  EXPECT_TRUE(node.messages.empty());
 }
 
 TEST(WorkerNode, GoodbyeIsDeliveredBeforeItReturns) {
