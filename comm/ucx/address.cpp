@@ -47,6 +47,7 @@ Result<std::vector<std::byte>> open(std::uint32_t magic, Bytes sealed, const cha
 std::vector<std::byte> seal_address(const PeerAddress& address) {
   ByteWriter writer;
   writer.put(address.process);
+  writer.put(address.instance);
   writer.put_array(Bytes(address.worker));
   return seal(kAddressMagic, writer.bytes());
 }
@@ -56,6 +57,7 @@ Result<PeerAddress> open_address(Bytes sealed) {
   ByteReader reader(content);
   PeerAddress address;
   address.process = SLUICE_TRY(reader.get<ProcessIdentity>());
+  address.instance = SLUICE_TRY(reader.get<std::uint64_t>());
   address.worker = SLUICE_TRY(reader.get_array<std::byte>());
   return address;
 }

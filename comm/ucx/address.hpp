@@ -14,6 +14,7 @@ namespace sluice::comm::ucx {
 // Detects damage and mix-ups; it is no defence against forgery.
 struct PeerAddress {
   ProcessIdentity process;
+  std::uint64_t instance = 0;     // of the transport: tells it from those before it in its place
   std::vector<std::byte> worker;  // UCX's worker address
 };
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// One endpoint's life: opened at the first operation, perhaps lost, then closed and drained.
-// Private to the folder.
+// The way to one peer: two endpoints, each opened at its first operation; perhaps lost; then closed
+// and drained. Private to the folder.
+//
+// Writes and messages have an endpoint each: over TCP and RDMA an endpoint is a queue, and a
+// message must not wait for the writes before it. Either's failure is the peer's loss.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -10,60 +14,71 @@
 
 #include "comm/transport.hpp"
 #include "comm/ucx/address.hpp"
+#include "comm/ucx/event_set.hpp"
+#include "comm/ucx/peer_loss.hpp"
 #include "comm/ucx/ucx_handles.hpp"
 
 namespace sluice::comm::ucx {
 
+enum class Lane : std::uint8_t { kBulk, kControl };
+
 class Connection {
  public:
-  // `serial` tells this connection from earlier ones to the same peer.
-  Connection(NodeId peer, PeerAddress address, std::uint64_t serial);
+  // `serial` tells this connection from earlier ones to the same peer. `watches` outlives it, and
+  // gets the peer's process, where it can be watched, under `serial`.
+  Connection(NodeId peer, PeerAddress address, std::uint64_t serial, EventSet* watches);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
+  ~Connection();
 
-  // Creates the endpoint if there is none yet.
-  Status open(ucp_worker_h worker);
+  // The lane's endpoint, created if there is none yet.
+  Result<ucp_ep_h> open(ucp_worker_h worker, Lane lane);
+  // The endpoints that are open.
+  std::vector<ucp_ep_h> endpoints() const;
 
-  // Starts to cut the endpoint: operations that UCX still has complete with errors.
+  // Starts to cut the endpoints: operations that UCX still has complete with errors.
   void start_close();
+  // Its process is of no more interest: the user closed or replaced the connection.
+  void stop_watching();
+  // The process has ended, said the watch. Proof for take_report() of loss().
+  void end_process();
   // True once nothing in UCX refers to this connection: it may be destroyed.
   bool is_drained();
 
-  bool is_lost() const { return lost_; }
-  bool is_busy() const { return pending_operations_ != 0 && !lost_; }
+  bool is_lost() const { return loss_.is_lost(); }
+  bool is_busy() const { return pending_operations_ != 0 && !is_lost(); }
   bool is_closing() const { return closing_; }
-  ucp_ep_h endpoint() const { return endpoint_; }
   NodeId peer() const { return peer_; }
   std::uint64_t serial() const { return serial_; }
-  const std::vector<std::byte>& worker_address() const { return address_.worker; }
-  // Readable once the peer's process on this host has ended; -1 where nothing watches it.
-  int watch_descriptor() const { return watch_.descriptor.number(); }
-  void mark_lost(std::string reason);
-
-  // Takes the news of a lost peer, once.
-  bool take_loss();
-  const std::string& loss_reason() const { return loss_reason_; }
+  const PeerAddress& address() const { return address_; }
+  PeerLoss& loss() { return loss_; }
+  const PeerLoss& loss() const { return loss_; }
 
   void operation_started() { ++pending_operations_; }
   void operation_ended() { --pending_operations_; }
 
-  // The transports of the endpoint's lanes as UCX prints them, each once: "posix/memory".
+  // The transports of the endpoints' lanes as UCX prints them, each once: "posix/memory".
   std::vector<std::string> lanes() const;
 
  private:
+  struct Endpoint {
+    ucp_ep_h handle = nullptr;
+    void* close_request = nullptr;
+  };
+
   static void on_error(void* argument, ucp_ep_h endpoint, ucs_status_t status);
+  Status watch();
 
   NodeId peer_;
   PeerAddress address_;
-  ProcessWatch watch_;
   std::uint64_t serial_;
-  ucp_ep_h endpoint_ = nullptr;
-  void* close_request_ = nullptr;
+  EventSet* watches_;
+  ProcessWatch watch_;
+  bool has_looked_ = false;
+  std::array<Endpoint, 2> endpoints_;
   std::size_t pending_operations_ = 0;
-  bool lost_ = false;
-  bool loss_taken_ = false;
   bool closing_ = false;
-  std::string loss_reason_;
+  PeerLoss loss_;
 };
 
 }  // namespace sluice::comm::ucx

@@ -12,9 +12,12 @@
 #include "comm/registry.hpp"
 #include "comm/ucx/address.hpp"
 #include "comm/ucx/connection.hpp"
+#include "comm/ucx/event_set.hpp"
 #include "comm/ucx/ucx_handles.hpp"
 
 namespace sluice::comm::ucx {
+
+inline constexpr unsigned kMessageId = 1;  // UCX's active message id
 
 class UcxTransport final : public Transport {
  public:
@@ -45,8 +48,9 @@ class UcxTransport final : public Transport {
     NodeId sender = 0;
     std::uint16_t type = 0;
     std::uint16_t reserved = 0;
+    std::uint64_t instance = 0;  // the sender's
   };
-  // An operation UCX has not finished; UCX holds the pointer, and gives it back once.
+  // An operation UCX has not finished; UCX holds the pointer, and gives it back with its last part.
   struct Operation {
     UcxTransport* transport = nullptr;
     Connection* connection = nullptr;
@@ -55,6 +59,13 @@ class UcxTransport final : public Transport {
     RemoteKey key;  // kept until the write is done
     MessageHeader header;
     std::vector<std::byte> payload;
+    int parts = 1;  // requests of UCX that are not done: a flush has one for each lane
+    ucs_status_t status = UCS_OK;
+  };
+  // Something for poll().
+  struct News {
+    Completion completion;
+    std::uint64_t instance = 0;  // kMessage: the sender's
   };
   // A large message being fetched from its sender.
   struct Incoming {
@@ -78,14 +89,25 @@ class UcxTransport final : public Transport {
 
   Status start();
   Result<Connection*> usable_connection(NodeId peer);
+  // A connection and the endpoint of its lane.
+  struct Way {
+    Connection* connection = nullptr;
+    ucp_ep_h endpoint = nullptr;
+  };
+  Result<Way> usable_way(NodeId peer, Lane lane);
   const LocalRegion* region_around(Bytes source) const;
+  std::unique_ptr<Operation> start_operation(Connection* connection, CompletionKind kind,
+                                             OperationId id);
   Status finish_start(void* request, std::unique_ptr<Operation> operation);
-  void finish(std::unique_ptr<Operation> operation, ucs_status_t status);
+  void finish(std::unique_ptr<Operation> operation);
   void retire(std::unique_ptr<Connection> connection);
   void linger(const std::function<bool()>& busy);
   void drop_keys(NodeId peer, std::uint64_t connection_serial);
+  void drop_messages_of_others(NodeId peer, std::uint64_t instance);
   void progress();
   void look_for_ended_processes();
+  void report_losses(bool was_idle);
+  void push(Completion completion) { news_.push_back({std::move(completion), 0}); }
   void push_message(const MessageHeader& header, std::vector<std::byte> payload);
 
   static void on_operation_done(void* request, ucs_status_t status, void* user_data);
@@ -98,18 +120,21 @@ class UcxTransport final : public Transport {
   // Before everything that UCX may touch, so destroyed last.
   ContextHandle context_;
   WorkerHandle worker_;
+  std::uint64_t instance_ = 0;
   std::vector<std::byte> address_;
-  int worker_descriptor_ = -1;  // UCX's own
   Descriptor wake_descriptor_;
+  EventSet watches_;  // peers' processes
+  EventSet sleep_;    // UCX, wake_descriptor_ and watches_
   std::unordered_map<NodeId, std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> retired_;
   std::unordered_map<std::uint32_t, LocalRegion> regions_;
   std::unordered_map<std::uint32_t, ImportedRegion> imported_;
-  std::deque<Completion> completions_;
+  std::deque<News> news_;
   std::uint32_t next_region_ = 1;
   std::uint64_t next_connection_ = 1;
   std::size_t incoming_count_ = 0;
-  std::chrono::steady_clock::time_point next_look_{};  // for processes that ended
+  bool is_loss_pending_ = false;   // progress is to go on: wait() does not sleep for long
+  std::int64_t next_look_us_ = 0;  // for processes that ended
 };
 
 }  // namespace sluice::comm::ucx

@@ -13,17 +13,18 @@ std::vector<std::byte> some_bytes(std::size_t count) {
 }
 
 TEST(Address, ComesBackWhole) {
-  PeerAddress address{own_identity(), some_bytes(200)};
+  PeerAddress address{own_identity(), 0x1234567890abcdef, some_bytes(200)};
   const auto opened = open_address(seal_address(address));
   ASSERT_TRUE(opened);
   EXPECT_EQ(opened->worker, address.worker);
+  EXPECT_EQ(opened->instance, address.instance);
   EXPECT_EQ(opened->process.process, address.process.process);
   EXPECT_EQ(opened->process.start_ticks, address.process.start_ticks);
   EXPECT_EQ(opened->process.host, address.process.host);
 }
 
 TEST(Address, EveryCutAndEveryFlippedByteIsRefused) {
-  const auto sealed = seal_address({own_identity(), some_bytes(50)});
+  const auto sealed = seal_address({own_identity(), 7, some_bytes(50)});
   for (std::size_t bytes = 0; bytes < sealed.size(); ++bytes) {
     const auto opened = open_address(Bytes(sealed).first(bytes));
     ASSERT_FALSE(opened) << bytes;
