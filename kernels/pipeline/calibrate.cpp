@@ -14,7 +14,7 @@ namespace {
 
 Status check_cache(const PipelineParts& parts, const CalibrationCache& cache) {
   const auto layers = static_cast<std::size_t>(parts.shape.layers);
-  const bool is_scored = parts.selection().score_needs().any();
+  const bool is_scored = parts.selection(parts.shape).score_needs().any();
   if (cache.pages.size() == layers && (!is_scored || cache.scores.size() == layers)) return {};
   return make_error(
       ErrorCode::kInvalidArgument,
@@ -24,8 +24,8 @@ Status check_cache(const PipelineParts& parts, const CalibrationCache& cache) {
 Status observe_group(const PipelineParts& parts, const EncodeTask& task, const Stage& stage,
                      Calibration& learner, Scratch::Buffers& buffers) {
   SLUICE_TRY(parts.check(task));
-  const TokenLevels levels = SLUICE_TRY(parts.selection().select(task));
-  for (const Segment& segment : segments_to_encode(levels, 0, parts.shape.kv_heads)) {
+  const TokenLevels levels = SLUICE_TRY(parts.selection(parts.shape).select(task));
+  for (const Segment& segment : segments_to_encode(levels, 0, {0, parts.shape.kv_heads})) {
     if (parts.is_exact(segment)) continue;
     for (const KvHalf half : kKvHalves) {
       SLUICE_TRY(observe_plane(parts.stages, parts.plane(task, segment, half),
@@ -38,9 +38,10 @@ Status observe_group(const PipelineParts& parts, const EncodeTask& task, const S
 Status observe_cache(const PipelineParts& parts, const CalibrationCache& cache, const Stage& stage,
                      Calibration& learner, Scratch::Buffers& buffers) {
   LayerPlan plan;
-  const bool is_planned = parts.selection().needs_all_layers();
+  const Selection selection = parts.selection(parts.shape);
+  const bool is_planned = selection.needs_all_layers();
   if (is_planned) {
-    plan = SLUICE_TRY(parts.selection().plan_layers(cache.tokens, cache.scores, 0));
+    plan = SLUICE_TRY(selection.plan_layers(cache.tokens, cache.scores, 0));
   }
   for (std::int64_t layer = 0; layer < parts.shape.layers; layer += parts.layers_per_frame) {
     const auto first = static_cast<std::size_t>(layer);

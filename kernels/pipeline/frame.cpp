@@ -18,6 +18,7 @@ Error corrupt(const char* what) {
   return make_error(ErrorCode::kCorrupt, std::string("the frame ") + what);
 }
 
+// `head`: counted from the frame's first.
 const LevelSet& set_of(const FrameParts& parts, std::int64_t head) {
   return parts.sets[parts.header.has_head_sets ? static_cast<std::size_t>(head) : 0];
 }
@@ -33,6 +34,8 @@ FrameInfo info_of(const FrameParts& parts) {
   info.layer_first = header.layer_first;
   info.layer_count = header.layer_count;
   info.kv_heads = header.kv_heads;
+  info.head_first = header.head_first;
+  info.head_count = header.head_count;
   info.head_dim = header.head_dim;
   info.first_token = header.first_token;
   info.last_token = header.last_token;
@@ -42,7 +45,7 @@ FrameInfo info_of(const FrameParts& parts) {
     info.stages.push_back({entry.row->id, entry.row->version, entry.row->name});
   }
   for (std::int64_t layer = 0; layer < header.layer_count; ++layer) {
-    for (std::int64_t head = 0; head < header.kv_heads; ++head) {
+    for (std::int64_t head = 0; head < header.head_count; ++head) {
       info.kept.push_back(static_cast<std::int32_t>(set_of(parts, head).kept()));
     }
   }
@@ -84,10 +87,12 @@ std::int64_t kept_rows(const FrameParts& parts) {
 Status check_target(const FrameParts& parts, const FrameDecoder::Target& target) {
   const FrameHeader& header = parts.header;
   const std::int64_t kept = kept_rows(parts);
-  bool is_right =
-      static_cast<std::int64_t>(target.pages.size()) == header.layer_count && target.row_first >= 0;
+  bool is_right = static_cast<std::int64_t>(target.pages.size()) == header.layer_count &&
+                  target.row_first >= 0 && target.pages_head_first >= 0;
   for (const KvPages& pages : target.pages) {
-    is_right = is_right && pages.kv_heads == header.kv_heads && pages.head_dim == header.head_dim &&
+    const std::int64_t head = header.head_first - target.pages_head_first;
+    is_right = is_right && head >= 0 && head <= pages.kv_heads - header.head_count &&
+               pages.head_dim == header.head_dim &&
                (pages.element_bytes == 2 || pages.element_bytes == 4) &&
                pages.element_bytes == target.pages.front().element_bytes && pages.block_tokens > 0;
     const std::int64_t reach = static_cast<std::int64_t>(pages.blocks.size()) *
@@ -97,25 +102,27 @@ Status check_target(const FrameParts& parts, const FrameDecoder::Target& target)
   if (is_right) return {};
   return make_error(ErrorCode::kInvalidArgument,
                     "the pages to decode into do not take the frame's " + std::to_string(kept) +
-                        " rows of " + std::to_string(header.layer_count) + " layers");
+                        " rows of " + std::to_string(header.layer_count) + " layers and " +
+                        std::to_string(header.head_count) + " heads");
 }
 
 // Walks the payload and the directory, segment by segment.
 class PayloadDecoder {
  public:
   PayloadDecoder(const FrameParts& parts, const CacheShape& shape, const Profile* profile,
-                 const PlacedPages& placed)
+                 const PlacedPages& placed, std::int64_t pages_head_first)
       : parts_(parts),
         shape_(shape),
         profile_(profile),
         placed_(placed),
+        pages_head_first_(pages_head_first),
         payload_(parts.payload),
         directory_(parts.directory) {}
 
   Status decode(const Segment& segment, KvHalf half) {
     const KvTile rows{.pages = placed_.pages(),
                       .half = half,
-                      .head_first = segment.head_first,
+                      .head_first = segment.head_first - pages_head_first_,
                       .head_count = segment.head_count,
                       .rows = segment.rows,
                       .next_rows = {}};
@@ -163,6 +170,7 @@ class PayloadDecoder {
   const CacheShape& shape_;
   const Profile* profile_;
   const PlacedPages& placed_;
+  const std::int64_t pages_head_first_;
   ByteReader payload_;
   ByteReader directory_;
 };
@@ -170,7 +178,7 @@ class PayloadDecoder {
 void list_positions(const FrameParts& parts, std::vector<std::vector<std::int32_t>>& lists) {
   lists.clear();
   for (std::int64_t layer = 0; layer < parts.header.layer_count; ++layer) {
-    for (std::int64_t head = 0; head < parts.header.kv_heads; ++head) {
+    for (std::int64_t head = 0; head < parts.header.head_count; ++head) {
       std::vector<std::int32_t>& list = lists.emplace_back();
       const LevelSet& set = set_of(parts, head);
       list.reserve(static_cast<std::size_t>(set.kept()));
@@ -233,9 +241,9 @@ Result<FrameInfo> FrameDecoder::decode(
                                     .row_first = target.row_first,
                                     .row_last = target.row_first + kept_rows(parts)},
                                    scratch.buffers()));
-  PayloadDecoder payload(parts, shape, profile, placed);
-  const auto segments =
-      segments_to_decode(parts.sets, header.first_token, target.row_first, header.kv_heads);
+  PayloadDecoder payload(parts, shape, profile, placed, target.pages_head_first);
+  const auto segments = segments_to_decode(parts.sets, header.first_token, target.row_first,
+                                           {header.head_first, header.head_count});
   for (const Segment& segment : segments) {
     SLUICE_TRY(payload.decode(segment, KvHalf::kKey));
     SLUICE_TRY(payload.decode(segment, KvHalf::kValue));

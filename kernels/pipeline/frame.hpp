@@ -14,7 +14,10 @@
 
 namespace sluice::kernels {
 
-inline constexpr std::uint16_t kFrameVersion = 1;
+// A frame of all KV heads is of version 1, one of a part of them of version 2.
+inline constexpr std::uint16_t kFrameVersionWhole = 1;
+inline constexpr std::uint16_t kFrameVersionHeads = 2;
+inline constexpr std::uint16_t kFrameVersion = kFrameVersionHeads;  // the newest known here
 
 struct FrameStage {
   std::uint16_t id = 0;
@@ -31,14 +34,16 @@ struct FrameInfo {
   std::int64_t layers = 0;  // of the model
   std::int64_t layer_first = 0;
   std::int64_t layer_count = 0;
-  std::int64_t kv_heads = 0;
+  std::int64_t kv_heads = 0;  // of the model
+  std::int64_t head_first = 0;
+  std::int64_t head_count = 0;
   std::int64_t head_dim = 0;
   std::int64_t first_token = 0;
   std::int64_t last_token = 0;
   bool is_raw = false;
   std::uint64_t checksum = 0;  // of the whole frame but this field
   std::vector<FrameStage> stages;
-  // Tokens kept, [layer_count][kv_heads]: the rows that decode() writes.
+  // Tokens kept, [layer_count][head_count]: the rows that decode() writes.
   std::vector<std::int32_t> kept;
   std::size_t frame_bytes = 0;  // of the frame; the bytes given may be longer
 };
@@ -57,10 +62,12 @@ class FrameDecoder {
   // As read_frame_info(), and that the frame is of this model (kInvalidArgument).
   Result<FrameInfo> info(Bytes frame) const;
 
-  // Where a frame's rows go: for layer l and head h, kept token number i is row row_first + i.
+  // Where a frame's rows go: for layer l and head h, kept token number i is row row_first + i. The
+  // pages may hold a part of the model's heads, the frame's among them, and only those are written.
   struct Target {
-    std::span<const KvPages> pages;  // layer_count of them, reaching every row
-    std::int64_t row_first = 0;      // of the frame's first token (streaming: what came before)
+    std::span<const KvPages> pages;     // layer_count of them, reaching every row
+    std::int64_t row_first = 0;         // of the frame's first token (streaming: what came before)
+    std::int64_t pages_head_first = 0;  // the model's head that is the pages' first
     // As of an EncodeTask. Where a stage does not run on CUDA, the rows' blocks are copied to the
     // host and back: nobody else may write to them meanwhile.
     MemoryKind memory = MemoryKind::kHost;
@@ -68,8 +75,8 @@ class FrameDecoder {
   };
   // Checks the checksum, the model and every length before use; bytes that change meanwhile give
   // other rows or an error. `kept_positions`: null, or gets
-  // [layer_count][kv_heads] lists of original positions. On an error the pages' rows of this frame
-  // are undefined, and nothing else is touched.
+  // [layer_count][head_count] lists of original positions. On an error the pages' rows of this
+  // frame are undefined, and nothing else is touched.
   Result<FrameInfo> decode(Bytes frame, const Target& target, Scratch& scratch,
                            std::vector<std::vector<std::int32_t>>* kept_positions) const;
 

@@ -29,9 +29,11 @@ constexpr std::size_t kFlagsAt = 6;
 constexpr std::size_t kFrameBytesAt = 8;
 constexpr std::size_t kDirectoryBytesAt = 16;
 constexpr std::size_t kFixedBytes = 50;
+constexpr std::size_t kHeadRangeBytes = 4;  // after them, from version 2 on
 
 // What a frame's head may be at most, so that as much of it can be copied before it is understood.
-constexpr std::size_t kHeaderBytesMax = kFixedBytes + 2 * 8 + 1 + kPipelineNameMax;
+constexpr std::size_t kHeaderBytesMax =
+    kFixedBytes + kHeadRangeBytes + 2 * 8 + 1 + kPipelineNameMax;
 constexpr std::size_t kStageRecordsBytesMax = std::size_t{16} << 10;
 constexpr std::uint64_t kLevelTableBytesMax = 1 + kDistinctLevelsMax;
 
@@ -58,6 +60,10 @@ Status check_shape(const FrameHeader& header) {
       header.layer_count * header.kv_heads > kLayerHeadsMax) {
     return corrupt("has an impossible shape");
   }
+  if (header.head_first < 0 || header.heads() < 1 ||
+      header.head_first + header.heads() > header.kv_heads) {
+    return corrupt("has an impossible range of heads");
+  }
   if (header.first_token > header.last_token || header.last_token > kPositionsMax) {
     return corrupt("has an impossible range of tokens");
   }
@@ -74,13 +80,13 @@ std::unique_ptr<std::byte[]> copy_head(Bytes bytes) {
 
 // Of stage records and level sets; a run of a set is no longer in bytes than in tokens.
 std::uint64_t head_bytes_max(const FrameHeader& header) {
-  const auto sets = static_cast<std::uint64_t>(header.has_head_sets ? header.kv_heads : 1);
+  const auto sets = static_cast<std::uint64_t>(header.has_head_sets ? header.heads() : 1);
   return kStageRecordsBytesMax +
          sets * (kLevelTableBytesMax + static_cast<std::uint64_t>(header.tokens()));
 }
 
 // What follows the magic and the version.
-Result<FrameHeader> read_header(ByteReader& in) {
+Result<FrameHeader> read_header(std::uint16_t version, ByteReader& in) {
   FrameHeader header;
   const auto flags = SLUICE_TRY(in.get<std::uint8_t>());
   if ((flags & ~kFlagsKnown) != 0) return corrupt("has unknown flags");
@@ -99,6 +105,12 @@ Result<FrameHeader> read_header(ByteReader& in) {
   header.layer_count = SLUICE_TRY(in.get<std::uint16_t>());
   header.first_token = SLUICE_TRY(in.get<std::uint32_t>());
   header.last_token = SLUICE_TRY(in.get<std::uint32_t>());
+  header.head_count = header.kv_heads;
+  if (version >= kFrameVersionHeads) {
+    header.head_first = SLUICE_TRY(in.get<std::uint16_t>());
+    header.head_count = SLUICE_TRY(in.get<std::uint16_t>());
+    if (header.head_count == 0) return corrupt("has an impossible range of heads");
+  }
   SLUICE_TRY(check_shape(header));
   if ((flags & kFlagProfile) != 0) {
     header.profile_hash = SLUICE_TRY(in.get<std::uint64_t>());
@@ -133,7 +145,7 @@ Status check_fits(const FrameHeader& header) {
 
 void write_header(const FrameHeader& header, ByteWriter& out) {
   out.put(kMagic);
-  out.put(kFrameVersion);
+  out.put(header.has_all_heads() ? kFrameVersionWhole : kFrameVersionHeads);
   out.put(flags_of(header));
   out.put(kElementsBf16);
   out.put(header.frame_bytes);
@@ -145,6 +157,10 @@ void write_header(const FrameHeader& header, ByteWriter& out) {
   }
   out.put(static_cast<std::uint32_t>(header.first_token));
   out.put(static_cast<std::uint32_t>(header.last_token));
+  if (!header.has_all_heads()) {
+    out.put(static_cast<std::uint16_t>(header.head_first));
+    out.put(static_cast<std::uint16_t>(header.heads()));
+  }
   if (header.profile_hash != 0) out.put(header.profile_hash);
   if (header.rope_hash != 0) out.put(header.rope_hash);
   out.put(static_cast<std::uint8_t>(header.pipeline.size()));
@@ -158,12 +174,12 @@ void patch_header(const FrameHeader& header, std::byte* frame) {
 }
 
 std::size_t frame_overhead_max(const StageList& stages, std::size_t name_bytes, std::int64_t tokens,
-                               std::int64_t kv_heads) {
+                               std::int64_t heads) {
   ByteWriter records;
   stages.write(records);
   constexpr std::size_t kHashes = 2 * sizeof(std::uint64_t);
-  return kFixedBytes + kHashes + 1 + name_bytes + records.bytes().size() +
-         static_cast<std::size_t>(kv_heads) * level_set_bytes_max(tokens) + kChecksumBytes;
+  return kFixedBytes + kHeadRangeBytes + kHashes + 1 + name_bytes + records.bytes().size() +
+         static_cast<std::size_t>(heads) * level_set_bytes_max(tokens) + kChecksumBytes;
 }
 
 Result<FrameParts> take_apart(Bytes bytes) {
@@ -171,7 +187,7 @@ Result<FrameParts> take_apart(Bytes bytes) {
   const auto magic = start.get<std::uint32_t>();
   const auto version = start.get<std::uint16_t>();
   if (!magic || *magic != kMagic || !version) return corrupt("does not begin as a frame");
-  if (*version != kFrameVersion) {
+  if (*version < kFrameVersionWhole || *version > kFrameVersion) {
     return make_error(ErrorCode::kUnsupported,
                       "the frame is of version " + std::to_string(*version) +
                           ", and the newest known here is " + std::to_string(kFrameVersion));
@@ -191,7 +207,7 @@ Result<FrameParts> take_apart(Bytes bytes) {
   const std::size_t header_bytes = std::min(body.size(), header.size());
   std::memcpy(header.data(), body.data(), header_bytes);
   ByteReader fixed(Bytes(header).first(header_bytes).subspan(kFlagsAt));
-  parts.header = SLUICE_TRY(read_header(fixed));
+  parts.header = SLUICE_TRY(read_header(*version, fixed));
   if (parts.header.frame_bytes != frame_bytes) return corrupt("contradicts its length");
 
   const Bytes rest = body.subspan(header_bytes - fixed.remaining());
@@ -200,7 +216,7 @@ Result<FrameParts> take_apart(Bytes bytes) {
   parts.head = copy_head(rest.first(head_bytes));
   ByteReader in(Bytes(parts.head.get(), head_bytes));
   parts.stages = SLUICE_TRY(StageList::read(in));
-  const std::int64_t sets = parts.header.has_head_sets ? parts.header.kv_heads : 1;
+  const std::int64_t sets = parts.header.has_head_sets ? parts.header.heads() : 1;
   for (std::int64_t i = 0; i < sets; ++i) {
     parts.sets.push_back(SLUICE_TRY(LevelSet::read(in, parts.header.tokens())));
   }

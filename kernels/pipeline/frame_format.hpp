@@ -33,12 +33,17 @@ struct FrameHeader {
   std::int64_t head_dim = 0;
   std::int64_t layer_first = 0;
   std::int64_t layer_count = 0;
+  std::int64_t head_first = 0;  // KV heads of the model that the frame has
+  std::int64_t head_count = 0;  // 0, to write_header(): all
   std::int64_t first_token = 0;
   std::int64_t last_token = 0;
   bool is_raw = false;
-  bool has_head_sets = false;  // a level set for each KV head; else one for all
+  bool has_head_sets = false;  // a level set for each of its heads; else one for all
 
   std::int64_t tokens() const { return last_token - first_token; }
+  std::int64_t heads() const { return head_count == 0 ? kv_heads : head_count; }
+  // Frames of all heads are of version 1, others of version 2.
+  bool has_all_heads() const { return heads() == kv_heads; }
 };
 
 // kInvalidArgument: a number does not fit into its field.
@@ -49,7 +54,7 @@ void patch_header(const FrameHeader& header, std::byte* frame);
 
 // No frame's bytes outside of its payload and directory are more.
 std::size_t frame_overhead_max(const StageList& stages, std::size_t name_bytes, std::int64_t tokens,
-                               std::int64_t kv_heads);
+                               std::int64_t heads);
 
 // A frame taken apart, nothing decoded. All but payload and directory, which are views into the
 // frame's bytes, is read from a copy: it stays what it was whatever happens to the bytes.
@@ -59,7 +64,7 @@ struct FrameParts {
   std::uint64_t checksum = 0;
   StageList stages;
   std::unique_ptr<std::byte[]> head;  // what the sets are views into
-  std::vector<LevelSet> sets;         // one, or kv_heads
+  std::vector<LevelSet> sets;         // one, or one for each head
   Bytes payload;
   Bytes directory;
 };

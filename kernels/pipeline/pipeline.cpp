@@ -65,7 +65,12 @@ Result<TokenLevels> select(const PipelineParts& parts, EncodeTask task, bool is_
     for (KvPages& pages : unseen) pages.blocks = {};
     task.pages = unseen;
   }
-  return parts.selection().select(task);
+  const HeadRange held = parts.held_heads(task);
+  const HeadRange sent = parts.sent_heads(task);
+  const CacheShape shape = parts.shape_of(held.count);
+  TokenLevels levels = SLUICE_TRY(parts.selection(shape).select(task));
+  keep_heads(levels, {sent.first - held.first, sent.count});
+  return levels;
 }
 
 ByteWriter frame_start(const PipelineParts& parts, const FrameHeader& header,
@@ -102,22 +107,37 @@ Result<std::unique_ptr<const Pipeline>> Pipeline::create(const PipelineSpec& spe
 
 const std::string& Pipeline::name() const { return parts_->name; }
 const CacheShape& Pipeline::shape() const { return parts_->shape; }
-ScoreNeeds Pipeline::score_needs() const { return parts_->selection().score_needs(); }
+ScoreNeeds Pipeline::score_needs() const { return parts_->selection(parts_->shape).score_needs(); }
 std::int64_t Pipeline::layers_per_frame() const { return parts_->layers_per_frame; }
 bool Pipeline::is_streaming() const {
   return parts_->stages.selects.empty() && !parts_->stages.needs_all_rows();
 }
-bool Pipeline::needs_all_layers() const { return parts_->selection().needs_all_layers(); }
+bool Pipeline::needs_all_layers() const {
+  return parts_->selection(parts_->shape).needs_all_layers();
+}
 
 Result<LayerPlan> Pipeline::plan_layers(std::int64_t tokens, std::span<const LayerScores> scores,
                                         std::uint64_t seed) const {
-  return parts_->selection().plan_layers(tokens, scores, seed);
+  // Scores of a rank that holds a part of the heads are a plan for that part.
+  const std::int64_t all = parts_->shape.kv_heads;
+  const std::int64_t heads = scores.empty() ? all : scores.front().kv_heads;
+  if (heads < 1 || heads >= all)
+    return parts_->selection(parts_->shape).plan_layers(tokens, scores, seed);
+  SLUICE_TRY(check_head_parts(/*holds_all=*/false));
+  const CacheShape part = parts_->shape_of(heads);
+  return parts_->selection(part).plan_layers(tokens, scores, seed);
 }
 
-std::size_t Pipeline::frame_bytes_max(std::int64_t tokens, std::int64_t layers) const {
+Status Pipeline::check_head_parts(bool holds_all) const {
+  return parts_->check_head_parts(holds_all);
+}
+
+std::size_t Pipeline::frame_bytes_max(std::int64_t tokens, std::int64_t layers,
+                                      std::int64_t heads) const {
   const CacheShape& shape = parts_->shape;
-  return frame_overhead_max(parts_->stages, parts_->name.size(), tokens, shape.kv_heads) +
-         static_cast<std::size_t>(tokens * layers * shape.kv_heads * shape.head_dim) * 2 *
+  if (heads == 0) heads = shape.kv_heads;
+  return frame_overhead_max(parts_->stages, parts_->name.size(), tokens, heads) +
+         static_cast<std::size_t>(tokens * layers * heads * shape.head_dim) * 2 *
              sizeof(std::uint16_t);
 }
 
@@ -134,9 +154,9 @@ Result<EncodeReport> Pipeline::encode(const EncodeTask& given, MutableBytes fram
   EncodeTask task = given;
   task.pages = placed.pages();
   const TokenLevels levels = SLUICE_TRY(select(*parts_, task, placed.is_on_device()));
-  const CacheShape& shape = parts_->shape;
+  const HeadRange heads = parts_->sent_heads(task);
   const auto layers = static_cast<std::int64_t>(task.pages.size());
-  const auto segments = segments_to_encode(levels, task.first_token, shape.kv_heads);
+  const auto segments = segments_to_encode(levels, task.first_token, heads);
   const std::size_t raw_bytes = parts_->raw_bytes(segments, layers);
 
   FrameHeader header = parts_->header(task, levels);
@@ -173,11 +193,12 @@ Result<EncodeReport> Pipeline::encode(const EncodeTask& given, MutableBytes fram
   patch_header(header, frame.data());
   const std::uint64_t checksum = frame_checksum(frame.first(header.frame_bytes));
   std::memcpy(end + header.directory_bytes, &checksum, kChecksumBytes);
-  return EncodeReport{.frame_bytes = header.frame_bytes,
-                      .elements = 2 * layers * shape.kv_heads * shape.head_dim * header.tokens(),
-                      .elements_kept = static_cast<std::int64_t>(raw_bytes / sizeof(std::uint16_t)),
-                      .is_raw = header.is_raw,
-                      .on_device = placed.is_on_device()};
+  return EncodeReport{
+      .frame_bytes = header.frame_bytes,
+      .elements = 2 * layers * heads.count * parts_->shape.head_dim * header.tokens(),
+      .elements_kept = static_cast<std::int64_t>(raw_bytes / sizeof(std::uint16_t)),
+      .is_raw = header.is_raw,
+      .on_device = placed.is_on_device()};
 }
 
 }  // namespace sluice::kernels

@@ -39,13 +39,23 @@ inline std::string_view calibrated_name(std::string_view pipeline) {
   return pipeline.substr(0, pipeline.find('@'));
 }
 
-// What to encode: positions [first_token, last_token) of `pages.size()` layers from layer_first on.
+// What to encode: positions [first_token, last_token) of `pages.size()` layers from layer_first on,
+// all KV heads or a part of them.
+//
+// With tensor parallelism a rank's pages hold some of the model's heads, and a frame carries what
+// one target needs of those. Pages that hold all heads can be sent in parts by every selection: it
+// looks at all and says what each head keeps. Pages that hold a part are selected from by what is
+// theirs alone, which a stage with needs_all_heads() cannot do.
 struct EncodeTask {
   std::int64_t layer_first = 0;
-  std::span<const KvPages> pages;  // layers_per_frame() of them, fewer for the model's last ones
-  std::int64_t first_token = 0;    // not 0 only if is_streaming()
+  std::span<const KvPages> pages;     // layers_per_frame() of them, fewer for the model's last ones
+  std::int64_t pages_head_first = 0;  // the model's head that is the pages' first
+  std::int64_t head_first = 0;        // of the model: the frame's
+  std::int64_t head_count = 0;        // 0: all from head_first on that the pages hold
+  std::int64_t first_token = 0;       // not 0 only if is_streaming()
   std::int64_t last_token = 0;
-  // By layer of the frame; if needs_all_layers(), of the model. Empty if !score_needs().any().
+  // By layer of the frame; if needs_all_layers(), of the model. Empty if !score_needs().any(). Of
+  // the heads that the pages hold.
   std::span<const LayerScores> scores;
   const struct LayerPlan* plan = nullptr;  // of plan_layers(), if needs_all_layers()
   std::uint64_t seed = 0;
@@ -106,11 +116,17 @@ class Pipeline {
   Result<LayerPlan> plan_layers(std::int64_t tokens, std::span<const LayerScores> scores,
                                 std::uint64_t seed) const;
 
-  // No frame of `tokens` tokens and `layers` layers is larger.
-  std::size_t frame_bytes_max(std::int64_t tokens, std::int64_t layers) const;
+  // Whether frames of a part of the heads can be made: kUnsupported names a stage that works on all
+  // heads of a layer together. `holds_all`: of pages that hold all of the model's heads.
+  Status check_head_parts(bool holds_all) const;
+
+  // No frame of `tokens` tokens, `layers` layers and `heads` heads (0: all) is larger.
+  std::size_t frame_bytes_max(std::int64_t tokens, std::int64_t layers,
+                              std::int64_t heads = 0) const;
 
   // Writes one frame to the front of `frame`. kInvalidArgument: K or V holds a NaN or an infinity
-  // (named by layer and token) and the pipeline would not keep it.
+  // (named by layer and token) and the pipeline would not keep it. kUnsupported: as
+  // check_head_parts().
   Result<EncodeReport> encode(const EncodeTask& task, MutableBytes frame, Scratch& scratch) const;
 
  private:

@@ -64,7 +64,8 @@ Status PipelineParts::check_profile() const {
   LayerScores none;
   none.kv_heads = shape.kv_heads;
   const std::vector<LayerScores> scores(static_cast<std::size_t>(shape.layers), none);
-  const LayerPlan plan = SLUICE_TRY(selection().plan_layers(0, scores, 0));
+  const Selection whole = selection(shape);
+  const LayerPlan plan = SLUICE_TRY(whole.plan_layers(0, scores, 0));
   Segment nothing;
   nothing.head_count = shape.kv_heads;
   Scratch scratch;
@@ -75,8 +76,8 @@ Status PipelineParts::check_profile() const {
     task.layer_first = layer;
     task.pages = group;
     task.plan = &plan;
-    task.scores = std::span(scores).first(selection().needs_all_layers() ? scores.size() : count);
-    SLUICE_TRY(selection().select(task));
+    task.scores = std::span(scores).first(whole.needs_all_layers() ? scores.size() : count);
+    SLUICE_TRY(whole.select(task));
     if (!stages.uses_profile()) continue;
     for (const KvHalf half : kKvHalves) {
       std::byte room[4096];
@@ -102,8 +103,19 @@ Status PipelineParts::check(const EncodeTask& task) const {
   if (task.first_token != 0 && !stages.selects.empty()) {
     return invalid("pipeline '" + name + "' looks at all tokens: its frames begin at token 0");
   }
+  const HeadRange held = held_heads(task);
+  const HeadRange sent = sent_heads(task);
+  if (held.first < 0 || held.count < 1 || held.count > shape.kv_heads - held.first ||
+      sent.first < held.first || sent.count < 1 ||
+      sent.count > held.first + held.count - sent.first) {
+    return invalid("a frame's KV heads are some of those that its pages hold, of the model's " +
+                   std::to_string(shape.kv_heads));
+  }
+  if (sent.count != shape.kv_heads) {
+    SLUICE_TRY(check_head_parts(/*holds_all=*/held.count == shape.kv_heads));
+  }
   for (const KvPages& pages : task.pages) {
-    const bool is_of_shape = pages.kv_heads == shape.kv_heads && pages.head_dim == shape.head_dim;
+    const bool is_of_shape = pages.kv_heads == held.count && pages.head_dim == shape.head_dim;
     if (!is_of_shape || (pages.element_bytes != 2 && pages.element_bytes != 4) ||
         pages.element_bytes != task.pages.front().element_bytes || pages.block_tokens < 1 ||
         static_cast<std::int64_t>(pages.blocks.size()) * pages.block_tokens < task.last_token) {
@@ -112,6 +124,34 @@ Status PipelineParts::check(const EncodeTask& task) const {
     }
   }
   return {};
+}
+
+HeadRange PipelineParts::held_heads(const EncodeTask& task) const {
+  return {task.pages_head_first, task.pages.front().kv_heads};
+}
+
+HeadRange PipelineParts::sent_heads(const EncodeTask& task) const {
+  const HeadRange held = held_heads(task);
+  const std::int64_t rest = held.first + held.count - task.head_first;
+  return {task.head_first, task.head_count == 0 ? rest : task.head_count};
+}
+
+Status PipelineParts::check_head_parts(bool holds_all) const {
+  for (const StageList::Entry& entry : stages.entries) {
+    if (!entry.stage->needs_all_heads() || (entry.row->role == StageRole::kSelect && holds_all)) {
+      continue;
+    }
+    return make_error(ErrorCode::kUnsupported,
+                      "stage '" + std::string(entry.row->name) + "' of pipeline '" + name +
+                          "' works on all KV heads of a layer together: it codes no part of them");
+  }
+  return {};
+}
+
+CacheShape PipelineParts::shape_of(std::int64_t heads) const {
+  CacheShape part = shape;
+  part.kv_heads = heads;
+  return part;
 }
 
 FrameHeader PipelineParts::header(const EncodeTask& task, const TokenLevels& levels) const {
@@ -125,6 +165,8 @@ FrameHeader PipelineParts::header(const EncodeTask& task, const TokenLevels& lev
   header.head_dim = shape.head_dim;
   header.layer_first = task.layer_first;
   header.layer_count = static_cast<std::int64_t>(task.pages.size());
+  header.head_first = sent_heads(task).first;
+  header.head_count = sent_heads(task).count;
   header.first_token = task.first_token;
   header.last_token = task.last_token;
   header.has_head_sets = levels.heads > 1;
@@ -148,7 +190,7 @@ Plane PipelineParts::plane(const EncodeTask& task, const Segment& segment, KvHal
 KvTile PipelineParts::tile(const EncodeTask& task, const Segment& segment, KvHalf half) const {
   return {.pages = task.pages,
           .half = half,
-          .head_first = segment.head_first,
+          .head_first = segment.head_first - task.pages_head_first,
           .head_count = segment.head_count,
           .rows = segment.rows,
           .next_rows = {}};

@@ -30,7 +30,15 @@ struct PipelineParts {
   Status check_profile() const;
   Status check(const EncodeTask& task) const;
 
-  Selection selection() const { return {stages.selects, &shape, profile.get()}; }
+  // Heads that a task's pages hold, and those of them that its frame carries. For a checked task.
+  HeadRange held_heads(const EncodeTask& task) const;
+  HeadRange sent_heads(const EncodeTask& task) const;
+  Status check_head_parts(bool holds_all) const;
+
+  // The cache as one who holds only so many of its heads sees it.
+  CacheShape shape_of(std::int64_t heads) const;
+  // `of`: shape, or shape_of() what is at hand; it outlives the selection.
+  Selection selection(const CacheShape& of) const { return {stages.selects, &of, profile.get()}; }
   FrameHeader header(const EncodeTask& task, const TokenLevels& levels) const;
   Plane plane(const EncodeTask& task, const Segment& segment, KvHalf half) const;
   KvTile tile(const EncodeTask& task, const Segment& segment, KvHalf half) const;

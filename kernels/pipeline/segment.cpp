@@ -37,7 +37,7 @@ void move_to(std::vector<Segment>& all, std::vector<Segment>& some) {
 }  // namespace
 
 std::vector<Segment> segments_to_encode(const TokenLevels& levels, std::int64_t first_token,
-                                        std::int64_t kv_heads) {
+                                        HeadRange heads) {
   std::vector<Segment> all;
   const auto tokens = static_cast<std::size_t>(levels.tokens);
   for (std::int64_t set = 0; set < levels.heads; ++set) {
@@ -45,8 +45,7 @@ std::vector<Segment> segments_to_encode(const TokenLevels& levels, std::int64_t 
     const auto level = std::span(levels.level).subspan(start, tokens);
     std::array<std::int64_t, 256> counts{};
     for (const std::uint8_t value : level) ++counts[value];
-    auto segments =
-        empty_segments(counts, levels.heads == 1 ? 0 : set, levels.heads == 1 ? kv_heads : 1);
+    auto segments = empty_segments(counts, heads.first + set, levels.heads == 1 ? heads.count : 1);
     for (std::size_t token = 0; token < tokens; ++token) {
       if (level[token] == kLevelDropped) continue;
       Segment* segment = segment_of(segments, level[token]);
@@ -64,15 +63,15 @@ std::vector<Segment> segments_to_encode(const TokenLevels& levels, std::int64_t 
 }
 
 std::vector<Segment> segments_to_decode(std::span<const LevelSet> sets, std::int64_t first_token,
-                                        std::int64_t row_first, std::int64_t kv_heads) {
+                                        std::int64_t row_first, HeadRange heads) {
   std::vector<Segment> all;
   for (std::size_t set = 0; set < sets.size(); ++set) {
     std::array<std::int64_t, 256> counts{};
     sets[set].each_run([&](std::uint8_t level, std::int64_t first, std::int64_t last) {
       counts[level] += last - first;
     });
-    auto segments = empty_segments(counts, sets.size() == 1 ? 0 : static_cast<std::int64_t>(set),
-                                   sets.size() == 1 ? kv_heads : 1);
+    auto segments = empty_segments(counts, heads.first + static_cast<std::int64_t>(set),
+                                   sets.size() == 1 ? heads.count : 1);
     std::int64_t row = row_first;
     sets[set].each_run([&](std::uint8_t level, std::int64_t first, std::int64_t last) {
       if (level == kLevelDropped) return;
@@ -114,6 +113,19 @@ void merge_equal_heads(TokenLevels& levels) {
   }
   levels.heads = 1;
   levels.level.resize(static_cast<std::size_t>(tokens));
+}
+
+void keep_heads(TokenLevels& levels, HeadRange heads) {
+  if (levels.heads == 1) return;
+  const auto tokens = static_cast<std::ptrdiff_t>(levels.tokens);
+  const auto cut = [&](auto& values) {
+    if (values.empty()) return;
+    values.erase(values.begin() + (heads.first + heads.count) * tokens, values.end());
+    values.erase(values.begin(), values.begin() + heads.first * tokens);
+  };
+  cut(levels.level);
+  cut(levels.importance);
+  levels.heads = heads.count;
 }
 
 }  // namespace sluice::kernels

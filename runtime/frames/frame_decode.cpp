@@ -10,9 +10,12 @@
 namespace sluice::runtime {
 namespace {
 
-bool is_what_was_said(const kernels::FrameInfo& info, const MadeFrame& made) {
+bool is_what_was_said(const kernels::FrameInfo& info, const MadeFrame& made, const KvShape& shape) {
   const PlannedFrame& place = made.place;
-  return info.layer_first == place.layer_first && info.layer_count == place.layer_count &&
+  const bool are_all = place.head_count == 0;
+  return info.head_first == (are_all ? shape.head_first : place.head_first) &&
+         info.head_count == (are_all ? shape.kv_heads : place.head_count) &&
+         info.layer_first == place.layer_first && info.layer_count == place.layer_count &&
          info.first_token == place.first_token && info.last_token == place.last_token &&
          info.frame_bytes == made.bytes && info.checksum == made.checksum;
 }
@@ -37,7 +40,7 @@ Result<kernels::FrameInfo> decode_frame(const kernels::FrameDecoder& decoder, By
                "the blocks do not reach the frame's last token");
   const auto info = decoder.info(frame);
   if (!info) return of_layer(made, info.error());
-  if (!is_what_was_said(*info, made)) return not_announced(made);
+  if (!is_what_was_said(*info, made, pool.shape())) return not_announced(made);
   std::vector<PagesOfLayer> layers;
   std::vector<kernels::KvPages> pages;
   layers.reserve(static_cast<std::size_t>(place.layer_count));
@@ -45,11 +48,13 @@ Result<kernels::FrameInfo> decode_frame(const kernels::FrameDecoder& decoder, By
     layers.emplace_back(pool, blocks, place.layer_first + i);
     pages.push_back(layers.back().view());
   }
-  auto decoded =
-      decoder.decode(frame, {.pages = pages, .row_first = place.first_token}, scratch, nullptr);
+  auto decoded = decoder.decode(
+      frame,
+      {.pages = pages, .row_first = place.first_token, .pages_head_first = pool.shape().head_first},
+      scratch, nullptr);
   if (!decoded) return of_layer(made, decoded.error());
   // Again: the writer of the bytes may have changed them since.
-  if (!is_what_was_said(*decoded, made)) return not_announced(made);
+  if (!is_what_was_said(*decoded, made, pool.shape())) return not_announced(made);
   return decoded;
 }
 

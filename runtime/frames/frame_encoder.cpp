@@ -39,8 +39,14 @@ bool FrameEncoder::is_ready(std::int64_t group, std::int64_t last_token) const {
   return true;
 }
 
+// Below 0, or beyond the last: of layers that are not sent.
+std::int64_t FrameEncoder::group_of(std::int64_t layer) const {
+  const std::int64_t within = layer - request_.plan.range.layer_first;
+  return within < 0 ? -1 : within / request_.pipeline->layers_per_frame();
+}
+
 void FrameEncoder::submit_ready(std::int64_t group) {
-  if (waits_for_all_) return;
+  if (waits_for_all_ || group < 0 || group >= request_.plan.groups) return;
   std::int64_t& part = next_part_[static_cast<std::size_t>(group)];
   while (part < request_.plan.parts) {
     const auto& frame =
@@ -53,12 +59,12 @@ void FrameEncoder::submit_ready(std::int64_t group) {
 
 void FrameEncoder::layer_ready(std::int64_t layer, std::int64_t last_token) {
   ready_[static_cast<std::size_t>(layer)] = last_token;
-  submit_ready(layer / request_.pipeline->layers_per_frame());
+  submit_ready(group_of(layer));
 }
 
 void FrameEncoder::layer_scored(std::int64_t layer) {
   scored_[static_cast<std::size_t>(layer)] = true;
-  submit_ready(layer / request_.pipeline->layers_per_frame());
+  submit_ready(group_of(layer));
 }
 
 void FrameEncoder::submit(const PlannedFrame& frame) {
@@ -97,6 +103,9 @@ Result<MadeFrame> FrameEncoder::make(const PlannedFrame& frame, kernels::Scratch
   kernels::EncodeTask task;
   task.layer_first = frame.layer_first;
   task.pages = pages;
+  task.pages_head_first = request_.kv_pool->shape().head_first;
+  task.head_first = frame.head_first;
+  task.head_count = frame.head_count;
   task.first_token = frame.first_token;
   task.last_token = frame.last_token;
   if (wants_scores_) {

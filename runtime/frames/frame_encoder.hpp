@@ -66,6 +66,7 @@ class FrameEncoder {
 
  private:
   bool is_ready(std::int64_t group, std::int64_t last_token) const;
+  std::int64_t group_of(std::int64_t layer) const;
   void submit_ready(std::int64_t group);
   void submit(const PlannedFrame& frame);
   void encode(const PlannedFrame& frame, kernels::Scratch& scratch);

@@ -21,22 +21,49 @@ std::vector<std::int64_t> part_ends(std::int64_t tokens, std::int64_t chunk_toke
 
 }  // namespace
 
+CacheRange PlannedFrame::range() const {
+  return {.layer_first = static_cast<std::int32_t>(layer_first),
+          .layer_count = static_cast<std::int32_t>(layer_count),
+          .head_first = static_cast<std::int32_t>(head_first),
+          .head_count = static_cast<std::int32_t>(head_count)};
+}
+
+CacheRange whole_cache(const kernels::CacheShape& shape) {
+  return {.layer_first = 0,
+          .layer_count = static_cast<std::int32_t>(shape.layers),
+          .head_first = 0,
+          .head_count = static_cast<std::int32_t>(shape.kv_heads)};
+}
+
 FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
                       std::int64_t chunk_tokens) {
-  const std::int64_t layers = pipeline.shape().layers;
+  return plan_frames(pipeline, tokens, chunk_tokens, whole_cache(pipeline.shape()));
+}
+
+FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
+                      std::int64_t chunk_tokens, const CacheRange& range) {
+  const std::int64_t layers = range.layer_count;
   const std::int64_t group = pipeline.layers_per_frame();
   const auto ends =
       pipeline.is_streaming() ? part_ends(tokens, chunk_tokens) : std::vector<std::int64_t>{tokens};
   FramePlan plan;
+  plan.range = range;
   plan.groups = (layers + group - 1) / group;
   plan.parts = static_cast<std::int64_t>(ends.size());
   std::int64_t first = 0;
   for (const std::int64_t last : ends) {
     for (std::int64_t layer = 0; layer < layers; layer += group) {
       const std::int64_t count = std::min(group, layers - layer);
-      const std::size_t most = pipeline.frame_bytes_max(last - first, count);
+      const std::size_t most = pipeline.frame_bytes_max(last - first, count, range.head_count);
       const std::size_t room = (most + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
-      plan.frames.push_back({layer, count, first, last, plan.bytes, room});
+      plan.frames.push_back({.layer_first = range.layer_first + layer,
+                             .layer_count = count,
+                             .first_token = first,
+                             .last_token = last,
+                             .offset = plan.bytes,
+                             .bytes_max = room,
+                             .head_first = range.head_first,
+                             .head_count = range.head_count});
       plan.bytes += room;
     }
     first = last;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/pipeline/pipeline.hpp"
+#include "runtime/kv/cache_range.hpp"
 
 namespace sluice::runtime {
 
@@ -15,13 +16,18 @@ struct PlannedFrame {
   std::int64_t layer_count = 0;
   std::int64_t first_token = 0;
   std::int64_t last_token = 0;
-  std::size_t offset = 0;     // in the memory of the request, on a boundary of 64 bytes
-  std::size_t bytes_max = 0;  // room up to the next frame
+  std::size_t offset = 0;       // in the memory of the request, on a boundary of 64 bytes
+  std::size_t bytes_max = 0;    // room up to the next frame
+  std::int64_t head_first = 0;  // KV heads, as the layers: of the model
+  std::int64_t head_count = 0;  // 0: all that the sequence's pages hold
+
+  CacheRange range() const;
 };
 
 // A pipeline that streams gets a frame for each part of the prompt and each group of layers; others
 // one for each group. In the order in which they can be made: parts in order, groups in each.
 struct FramePlan {
+  CacheRange range;  // of all frames
   std::vector<PlannedFrame> frames;
   std::int64_t groups = 0;  // of layers
   std::int64_t parts = 0;   // of the prompt
@@ -33,5 +39,11 @@ struct FramePlan {
 inline constexpr std::int64_t kPartTokensMax = 512;
 FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
                       std::int64_t chunk_tokens);
+// Of a part of the model's cache: what one rank sends to one of another degree. Where the range has
+// not all heads, the pipeline's check_head_parts() says whether it can be sent.
+FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
+                      std::int64_t chunk_tokens, const CacheRange& range);
+
+CacheRange whole_cache(const kernels::CacheShape& shape);
 
 }  // namespace sluice::runtime

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the frames of a request have brought so far: which layers of which tokens, and how many rows
-// each head kept of them.
+// What the frames of a request have brought so far: which layers and heads of which tokens, and how
+// many rows each head kept of them.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,12 @@ namespace sluice::runtime {
 
 class KeptRows {
  public:
+  // Of a whole cache, or of what a rank holds of it.
   KeptRows(std::int64_t layers, std::int64_t kv_heads, std::int64_t tokens);
+  KeptRows(const CacheRange& range, std::int64_t tokens);
 
-  // A frame that has come. kCorrupt: it lies outside the cache or over an earlier one.
+  // A frame that has come. Several may bring different heads of the same layers and tokens.
+  // kCorrupt: it lies outside the cache or over an earlier one.
   Status claim(const PlannedFrame& place);
 
   // It was decoded. kCorrupt: it is of a part of the prompt and leaves rows out of it, so that
@@ -30,12 +33,14 @@ class KeptRows {
   double kept_share() const;
 
  private:
-  std::int64_t layers_;
-  std::int64_t kv_heads_;
+  std::size_t at(std::int64_t layer, std::int64_t head) const;
+
+  CacheRange range_;
   std::int64_t tokens_;
-  std::int64_t cells_left_;                                    // tokens x layers not yet kept
-  std::vector<std::map<std::int64_t, std::int64_t>> claimed_;  // by layer: first -> last token
-  std::vector<std::int64_t> kept_;                             // [layer][kv_head]
+  std::int64_t cells_left_;  // layers x heads x tokens not yet kept
+  // [layer][kv_head] of what is held: first -> last token.
+  std::vector<std::map<std::int64_t, std::int64_t>> claimed_;
+  std::vector<std::int64_t> kept_;  // [layer][kv_head]
 };
 
 }  // namespace sluice::runtime

@@ -22,6 +22,8 @@ struct KvShape {
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
   DType dtype = DType::kBF16;  // kBF16 or kF32
+  // The model's KV head that is the pool's first: a rank of several holds kv_heads from it on.
+  std::int64_t head_first = 0;
 
   std::size_t bytes_per_token() const;  // all layers, K and V
 };

@@ -13,6 +13,8 @@ class ScoredSelect : public SelectStage {
   explicit ScoredSelect(const SelectionOptions& options) : options_(options) {}
 
   bool needs_all_layers() const final { return options_.scope == SelectScope::kModel; }
+  // One set for a layer is chosen by the sum of its heads' scores.
+  bool needs_all_heads() const override { return options_.scope != SelectScope::kHead; }
   // Sums the scores of all layers and heads into shared.window ([1][tokens]).
   Status plan_layers(const SelectInput& request, std::span<const LayerScores> scores,
                      std::span<float> budget_scales, LayerScores& shared) const final;

@@ -45,7 +45,7 @@ TEST(FrameFormat, TheHeaderComesBack) {
   const auto parts = take_apart(bytes);
   ASSERT_TRUE(parts) << parts.error().message;
   const FrameHeader expected = full_header();
-  EXPECT_EQ(parts->version, kFrameVersion);
+  EXPECT_EQ(parts->version, kFrameVersionWhole);
   EXPECT_EQ(parts->header.model_fingerprint, expected.model_fingerprint);
   EXPECT_EQ(parts->header.profile_hash, 5U);
   EXPECT_EQ(parts->header.rope_hash, 6U);

@@ -36,7 +36,7 @@ TEST_F(Frames, InfoSaysWhatIsInside) {
   const auto frame = frame_of(kTurned);
   const auto info = read_frame_info(frame);
   ASSERT_TRUE(info) << info.error().message;
-  EXPECT_EQ(info->version, kFrameVersion);
+  EXPECT_EQ(info->version, kFrameVersionWhole);
   EXPECT_EQ(info->pipeline, "turned");
   EXPECT_EQ(info->model_fingerprint, cache_.shape().model_fingerprint);
   EXPECT_EQ(info->profile_hash, 0U);

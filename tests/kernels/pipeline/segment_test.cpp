@@ -18,7 +18,7 @@ TokenLevels levels_of(std::int64_t heads, std::vector<std::uint8_t> level) {
 
 TEST(Segments, AreByHeadThenByLevelWithOriginalPositions) {
   const auto levels = levels_of(2, {1, 0, 255, 1, /* head 1 */ 2, 2, 0, 0});
-  const auto segments = segments_to_encode(levels, 10, 2);
+  const auto segments = segments_to_encode(levels, 10, {0, 2});
   ASSERT_EQ(segments.size(), 3U);
   EXPECT_EQ(segments[0].head_first, 0);
   EXPECT_EQ(segments[0].head_count, 1);
@@ -40,8 +40,8 @@ TEST(Segments, TheDecoderMakesTheSameListWithPackedRows) {
   std::vector<LevelSet> sets;
   sets.push_back(LevelSet::read(reader, 4).value());
   sets.push_back(LevelSet::read(reader, 4).value());
-  const auto expected = segments_to_encode(levels, 10, 2);
-  const auto segments = segments_to_decode(sets, 10, 100, 2);
+  const auto expected = segments_to_encode(levels, 10, {0, 2});
+  const auto segments = segments_to_decode(sets, 10, 100, {0, 2});
   ASSERT_EQ(segments.size(), expected.size());
   for (std::size_t i = 0; i < segments.size(); ++i) {
     EXPECT_EQ(segments[i].head_first, expected[i].head_first);
@@ -57,7 +57,7 @@ TEST(Segments, TheDecoderMakesTheSameListWithPackedRows) {
 TEST(Segments, ImportanceFollowsItsRows) {
   auto levels = levels_of(1, {2, 1, 2});
   levels.importance = {0.5F, 1.5F, 2.5F};
-  const auto segments = segments_to_encode(levels, 0, 4);
+  const auto segments = segments_to_encode(levels, 0, {0, 4});
   ASSERT_EQ(segments.size(), 2U);
   EXPECT_EQ(segments[0].importance, (std::vector<float>{1.5F}));
   EXPECT_EQ(segments[1].importance, (std::vector<float>{0.5F, 2.5F}));

@@ -68,6 +68,8 @@ class ArithmeticStage final : public EntropyStage {
  public:
   explicit ArithmeticStage(TableSource source) : source_(source) {}
 
+  // Tables are learnt for whole layers; `auto` sends them with what has none.
+  bool needs_all_heads() const override { return source_ == TableSource::kStatic; }
   std::unique_ptr<Calibration> calibration() const override {
     return source_ == TableSource::kAdaptive ? nullptr : calibrate_tables(kName);
   }

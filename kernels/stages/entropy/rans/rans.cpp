@@ -96,6 +96,8 @@ class RansStage final : public EntropyStage {
  public:
   explicit RansStage(TableSource source) : source_(source) {}
 
+  // Tables are learnt for whole layers; `auto` sends them with what has none.
+  bool needs_all_heads() const override { return source_ == TableSource::kStatic; }
   std::unique_ptr<Calibration> calibration() const override {
     return source_ == TableSource::kAdaptive ? nullptr : calibrate_tables(kName);
   }

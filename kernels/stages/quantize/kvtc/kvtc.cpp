@@ -132,6 +132,7 @@ class KvtcStage final : public QuantizeStage {
 
   std::int64_t row_multiple() const override { return settings_.group_tokens; }
   std::unique_ptr<Calibration> calibration() const override { return calibrate_kvtc(settings_); }
+  bool needs_all_heads() const override { return true; }
 
   Result<std::unique_ptr<QuantizePlan>> begin_encode(const Plane& plane, std::int64_t columns,
                                                      ConstMatrix /*all*/,

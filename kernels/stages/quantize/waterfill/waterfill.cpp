@@ -211,6 +211,7 @@ class Waterfill final : public QuantizeStage {
  public:
   explicit Waterfill(const Parameters& parameters) : parameters_(parameters) {}
 
+  bool needs_all_heads() const override { return true; }
   std::unique_ptr<Calibration> calibration() const override {
     return std::make_unique<WaterCalibration>(parameters_.number("rounding"));
   }

@@ -16,6 +16,8 @@ class AdaKv final : public SelectStage {
  public:
   explicit AdaKv(float floor) : floor_(floor) {}
 
+  bool needs_all_heads() const override { return true; }
+
   Status select(const SelectInput& /*input*/, SelectState& state) const override {
     state.shares_heads = true;
     state.head_floor = floor_;

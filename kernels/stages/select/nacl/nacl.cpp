@@ -22,6 +22,8 @@ class Nacl final : public ScoredSelect {
   Nacl(const SelectionOptions& options, float random) : ScoredSelect(options), random_(random) {}
 
   ScoreNeeds score_needs() const override { return {.window_tokens = options().window}; }
+  // Heads draw by their number among all.
+  bool needs_all_heads() const override { return true; }
 
  protected:
   Result<std::vector<float>> score(const SelectInput& input) const override {

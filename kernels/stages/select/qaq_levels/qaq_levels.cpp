@@ -58,6 +58,7 @@ class QaqLevels final : public SelectStage {
   ScoreNeeds score_needs() const override {
     return {.window_tokens = options_.window, .peak = true};
   }
+  bool needs_all_heads() const override { return !options_.is_per_head; }
 
   Status select(const SelectInput& input, SelectState& state) const override {
     SLUICE_TRY(window_scores(input, "qaq_levels", options_.window, false));

@@ -15,6 +15,9 @@ class Random final : public ScoredSelect {
  public:
   using ScoredSelect::ScoredSelect;
 
+  // Heads draw by their number among all.
+  bool needs_all_heads() const override { return options().scope == SelectScope::kHead; }
+
  protected:
   Result<std::vector<float>> score(const SelectInput& input) const override {
     const bool is_shared = options().scope != SelectScope::kHead;

@@ -12,6 +12,9 @@ class Streaming final : public ScoredSelect {
  public:
   using ScoredSelect::ScoredSelect;
 
+  // All heads score alike.
+  bool needs_all_heads() const override { return false; }
+
  protected:
   // The later the better.
   Result<std::vector<float>> score(const SelectInput& input) const override {

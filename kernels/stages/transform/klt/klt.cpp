@@ -41,6 +41,7 @@ class KltStage final : public TransformStage {
   explicit KltStage(const Parameters& parameters) : settings_(settings_of(parameters)) {}
 
   std::unique_ptr<Calibration> calibration() const override { return calibrate_klt(settings_); }
+  bool needs_all_heads() const override { return !settings_.is_by_head; }
 
   Result<std::unique_ptr<TransformPlan>> begin_encode(const Plane& plane, std::int64_t columns,
                                                       ConstMatrix /*all*/,

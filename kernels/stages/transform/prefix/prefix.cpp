@@ -186,6 +186,7 @@ class Prefix final : public TransformStage {
  public:
   explicit Prefix(const Parameters& parameters) : tokens_(parameters.integer("tokens")) {}
 
+  bool needs_all_heads() const override { return true; }
   std::unique_ptr<Calibration> calibration() const override {
     return std::make_unique<PrefixCalibration>(tokens_);
   }
