@@ -152,8 +152,8 @@ Status Cluster::admit(comm::NodeId node, const Hello& hello) {
   }
   Hello& known = hellos[node];
   if (hello.role != known.role) {
-    return refuse("is a " + std::string(role_name(hello.role)) + " worker, and the rank's role is " +
-                  role_name(known.role));
+    return refuse("is a " + std::string(role_name(hello.role)) +
+                  " worker, and the rank's role is " + role_name(known.role));
   }
   if (hello.incarnation <= known.incarnation) return refuse("is older than the one known");
   SLUICE_TRY(transport->connect(node, hello.address));

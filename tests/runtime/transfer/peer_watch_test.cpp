@@ -9,8 +9,7 @@ namespace {
 using Nodes = std::vector<comm::NodeId>;
 using News = std::vector<std::pair<comm::NodeId, PeerNews>>;
 
-constexpr PeerWatchOptions kOptions{
-    .interval_us = 200, .silent_after_us = 800, .pause_us = 400};
+constexpr PeerWatchOptions kOptions{.interval_us = 200, .silent_after_us = 800, .pause_us = 400};
 
 TEST(PeerWatch, BeatsAtOnceAndThenAtIntervals) {
   PeerWatch watch(kOptions);
