@@ -4,6 +4,7 @@
 #include <string>
 
 #include "comm/loopback/loopback.hpp"
+#include "comm/sim/sim.hpp"
 #ifdef SLUICE_HAS_UCX
 #include "comm/ucx/ucx_transport.hpp"
 #endif
@@ -16,6 +17,7 @@ constexpr TransportRow kTransports[] = {
     {"ucx", &ucx::open_ucx},
 #endif
     {"loopback", &loopback::open_loopback},
+    {"sim", &sim::open_sim},
 };
 
 }  // namespace

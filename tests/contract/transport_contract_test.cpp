@@ -190,6 +190,69 @@ TEST_P(TransportContract, AfterAFlushAMessageFindsTheDataThere) {
   }
 }
 
+TEST_P(TransportContract, AMessageDoesNotQueueBehindWrites) {
+  open_cluster(2);
+  constexpr std::size_t kWrites = 32;
+  const auto [region, remote] = grant(1, 0, 8 << 20);
+  const auto bytes = pattern(8 << 20, 1);
+  // Wired up, both ways and both lanes.
+  ASSERT_TRUE(nodes[0].transport->write(remote, 0, Bytes(bytes).first(100), 1000));
+  ASSERT_TRUE(nodes[0].transport->flush(1, 1001));
+  ASSERT_TRUE(nodes[0].transport->send(1, 1, {}));
+  ASSERT_TRUE(drive_until(
+      [&] { return nodes[0].of(1001) && nodes[1].count(CompletionKind::kMessage) == 1; }));
+  for (OperationId write = 1; write <= kWrites; ++write) {
+    ASSERT_TRUE(nodes[0].transport->write(remote, 0, bytes, write));
+  }
+  nodes[0].poll();
+  const auto done = [&] { return nodes[0].count(CompletionKind::kWriteDone) - 1; };
+  const std::size_t done_before = done();
+  ASSERT_TRUE(nodes[0].transport->send(1, 2, pattern(200, 2)));
+  ASSERT_TRUE(drive_until([&] { return nodes[1].count(CompletionKind::kMessage) == 2; }));
+  // Of 256 MiB of writes, few were in front of it.
+  EXPECT_LE(done() - done_before, kWrites / 4);
+  ASSERT_TRUE(nodes[0].transport->flush(1, 1002));
+  ASSERT_TRUE(drive_until([&] { return nodes[0].of(1002) && done() == kWrites; }));
+}
+
+TEST_P(TransportContract, WhatARestartedNodesOldProcessSendsIsDropped) {
+  open_cluster(2);
+  const auto [old_region, old_remote] = grant(1, 0, 1000);
+  ASSERT_TRUE(nodes[1].transport->send(0, 1, {}));
+  ASSERT_TRUE(drive_until([&] { return nodes[0].count(CompletionKind::kMessage) == 1; }));
+  // This one is here, but was not taken yet, when the new process takes the place.
+  ASSERT_TRUE(nodes[1].transport->send(0, 2, {}, 1));
+  ASSERT_TRUE(nodes[1].transport->flush(0, 2));
+  std::vector<Completion> none;
+  ASSERT_TRUE(drive({&nodes[1]}, [&] {
+    (void)nodes[0].transport->poll(none);
+    return nodes[1].of(1) && nodes[1].of(2);
+  }));
+
+  nodes.push_back(open_node(GetParam().name, 1));
+  ASSERT_TRUE(nodes[0].transport->connect(1, nodes[2].transport->address()));
+  ASSERT_TRUE(nodes[2].transport->connect(0, nodes[0].transport->address()));
+  // The old one lives on, and does not know.
+  ASSERT_TRUE(nodes[1].transport->send(0, 3, pattern(2 << 20, 3)));
+  ASSERT_TRUE(nodes[1].transport->send(0, 4, {}));
+  const auto [region, remote] = grant(2, 0, 1000);
+  const auto bytes = pattern(1000, 1);
+  ASSERT_TRUE(nodes[0].transport->write(remote, 0, bytes, 5));
+  ASSERT_TRUE(nodes[0].transport->flush(1, 6));
+  EXPECT_EQ(nodes[0].transport->write(old_remote, 0, bytes, 7).error().code,
+            ErrorCode::kUnavailable);
+  for (std::uint16_t type = 10; type < 60; ++type) {
+    ASSERT_TRUE(nodes[2].transport->send(0, type, {}));
+    ASSERT_TRUE(drive_until([&] { return nodes[0].messages().back()->type == type; }));
+  }
+  ASSERT_TRUE(drive_until([&] { return nodes[0].of(5) && nodes[0].of(6); }));
+  EXPECT_TRUE(nodes[0].of(6)->status);
+  EXPECT_EQ(nodes[0].count(CompletionKind::kMessage), 51U);
+  EXPECT_EQ(std::memcmp(region.data, bytes.data(), bytes.size()), 0);
+  EXPECT_EQ(old_region.data[999], std::byte{0});
+  EXPECT_EQ(nodes[0].count(CompletionKind::kPeerLost), 0U);
+}
+
 TEST_P(TransportContract, TwoWritersShareARegion) {
   open_cluster(3);
   const auto region = nodes[2].transport->allocate(200000, MemoryKind::kHost);
@@ -386,7 +449,7 @@ INSTANTIATE_TEST_SUITE_P(Table, TransportContract,
 TEST(TransportTable, HasTheTransportsOfThisBuild) {
   std::vector<std::string> names;
   for (const TransportRow& row : transport_table()) names.emplace_back(row.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"ucx", "loopback"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"ucx", "loopback", "sim"}));
 }
 
 TEST(TransportTable, AnUnknownNameIsAnsweredWithTheKnownOnes) {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comm/transport.hpp promises about a peer that dies. Where a transport joins processes the
-// peer is one, and is killed; the transport of one process has its peer destroyed instead.
+// peer is one, and is killed; the transports of one process have their peer destroyed instead.
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <string>
 
 #include "tests/contract/transport_nodes.hpp"
@@ -22,7 +24,8 @@ namespace {
 // A peer with node id 1 that can be stopped and killed.
 class Victim {
  public:
-  Victim(std::string_view transport, Node& node) : is_process_(transport != "loopback") {
+  Victim(std::string_view transport, Node& node)
+      : is_process_(transport == "ucx"), is_instant_(transport == "loopback") {
     if (is_process_) {
       start_process(transport);
     } else {
@@ -47,7 +50,19 @@ class Victim {
     ::close(to_);
     ::close(from_);
   }
-  bool is_process() const { return is_process_; }
+  // All that is posted has happened at once: nothing is ever pending.
+  bool is_instant() const { return is_instant_; }
+  // Writes into the test's region without end; a victim that is no process, once.
+  void start_writing(std::span<const std::byte> key) {
+    if (is_process_) {
+      send_item(key);
+      return;
+    }
+    const auto target = here_.transport->import_region(0, key);
+    ASSERT_TRUE(target);
+    source_ = pattern(target->bytes, 77);
+    ASSERT_TRUE(here_.transport->write(*target, 0, source_, 0));
+  }
   const RemoteRegion& region() const { return region_; }
   const std::vector<std::byte>& address() const { return address_; }
 
@@ -87,9 +102,7 @@ class Victim {
     region_ = *imported;
     const auto address = node.transport->address();
     if (is_process_) {
-      const auto size = static_cast<std::uint32_t>(address.size());
-      ASSERT_EQ(::write(to_, &size, sizeof(size)), static_cast<ssize_t>(sizeof(size)));
-      ASSERT_EQ(::write(to_, address.data(), size), static_cast<ssize_t>(size));
+      send_item(address);
     } else {
       ASSERT_TRUE(here_.transport->connect(0, address));
       ASSERT_TRUE(here_.transport->send(0, 1, {}));
@@ -101,6 +114,11 @@ class Victim {
       return node.count(CompletionKind::kMessage) == 1 && node.of(1) && node.of(2);
     }));
     node.seen.clear();
+  }
+  void send_item(std::span<const std::byte> item) const {
+    const auto size = static_cast<std::uint32_t>(item.size());
+    ASSERT_EQ(::write(to_, &size, sizeof(size)), static_cast<ssize_t>(sizeof(size)));
+    ASSERT_EQ(::write(to_, item.data(), size), static_cast<ssize_t>(size));
   }
   std::vector<std::byte> read_item() const {
     std::uint32_t size = 0;
@@ -120,6 +138,7 @@ class Victim {
   }
 
   bool is_process_;
+  bool is_instant_;
   pid_t process_ = -1;
   int to_ = -1;
   int from_ = -1;
@@ -127,6 +146,7 @@ class Victim {
   std::vector<std::byte> address_;
   std::vector<std::byte> key_;
   RemoteRegion region_;
+  std::vector<std::byte> source_;
 };
 
 class TransportLoss : public testing::TestWithParam<TransportRow> {};
@@ -139,6 +159,7 @@ TEST_P(TransportLoss, AnIdleDeadPeerIsReportedOnceAndThenUnavailable) {
   ASSERT_EQ(node.seen.size(), 1U);
   EXPECT_EQ(node.seen[0].peer, 1U);
   EXPECT_FALSE(node.seen[0].status);
+  EXPECT_EQ(node.seen[0].fate, PeerFate::kGone);
 
   const auto bytes = pattern(10, 1);
   EXPECT_EQ(node.transport->send(1, 1, bytes, 5).error().code, ErrorCode::kUnavailable);
@@ -165,6 +186,7 @@ TEST_P(TransportLoss, APeerThatDiedBeforeConnectIsReportedToo) {
   (void)node.transport->send(1, 1, {});  // may be how it is noticed
   ASSERT_TRUE(drive({&node}, [&] { return node.count(CompletionKind::kPeerLost) != 0; }));
   EXPECT_EQ(node.count(CompletionKind::kPeerLost), 1U);
+  EXPECT_EQ(node.seen.back().fate, PeerFate::kGone);
   EXPECT_EQ(node.transport->flush(1, 5).error().code, ErrorCode::kUnavailable);
 }
 
@@ -188,7 +210,7 @@ TEST_P(TransportLoss, OperationsPendingAtTheDeathComplete) {
   for (int round = 0; round < 20; ++round) node.poll();
   const bool was_pending = !all_done();
   // A stopped process cannot take 32 MB of messages.
-  EXPECT_EQ(was_pending, victim.is_process());
+  EXPECT_NE(was_pending, victim.is_instant());
   victim.kill();
   ASSERT_TRUE(
       drive({&node}, [&] { return all_done() && node.count(CompletionKind::kPeerLost) != 0; }));
@@ -199,8 +221,33 @@ TEST_P(TransportLoss, OperationsPendingAtTheDeathComplete) {
     ++failures;
     EXPECT_EQ(status.error().code, ErrorCode::kUnavailable) << status.error().message;
   }
-  EXPECT_EQ(failures != 0, victim.is_process());
+  EXPECT_NE(failures != 0, victim.is_instant());
   EXPECT_EQ(node.count(CompletionKind::kPeerLost), 1U);
+}
+
+TEST_P(TransportLoss, NothingOfAPeerLandsOnceItIsGone) {
+  for (int life = 0; life < 4; ++life) {
+    Node node = open_node(GetParam().name, 0);
+    const auto region = node.transport->allocate(std::size_t{8} << 20, MemoryKind::kHost);
+    ASSERT_TRUE(region);
+    const auto key = node.transport->export_region(*region);
+    ASSERT_TRUE(key);
+    Victim victim(GetParam().name, node);
+    victim.start_writing(*key);
+    // Killed in the middle of its writes.
+    const auto* last = static_cast<const volatile std::byte*>(region->data + region->bytes - 1);
+    ASSERT_TRUE(drive({&node}, [&] { return *last != std::byte{0}; }));
+    victim.kill();
+    ASSERT_TRUE(drive({&node}, [&] { return node.count(CompletionKind::kPeerLost) != 0; }));
+    EXPECT_EQ(node.seen.back().fate, PeerFate::kGone);
+    std::memset(region->data, 0x5a, region->bytes);
+    for (int round = 0; round < 50; ++round) {
+      node.poll();
+      node.transport->wait(std::chrono::milliseconds(1));
+    }
+    EXPECT_TRUE(std::all_of(region->data, region->data + region->bytes,
+                            [](std::byte byte) { return byte == std::byte{0x5a}; }));
+  }
 }
 
 TEST_P(TransportLoss, OperationsPendingAtACloseAreCancelled) {
@@ -219,7 +266,7 @@ TEST_P(TransportLoss, OperationsPendingAtACloseAreCancelled) {
     ++cancelled;
     EXPECT_EQ(completion.status.error().code, ErrorCode::kCancelled);
   }
-  EXPECT_EQ(cancelled != 0, victim.is_process());
+  EXPECT_NE(cancelled != 0, victim.is_instant());
   EXPECT_EQ(node.count(CompletionKind::kPeerLost), 0U);
 }
 
