@@ -24,7 +24,7 @@ namespace {
 
 constexpr double kUsPerSecond = 1e6;
 
-// Points are this far apart at least; 48 of them are about a second.
+// Points are about this far apart at least, so that those kept span a second.
 constexpr std::int64_t kPointUs = 20'000;
 // A rate is taken over this much time on the link, or over this much of the clock.
 constexpr std::int64_t kWindowBusyUs = 400'000;
@@ -44,6 +44,7 @@ constexpr double kFlushedLeastUs = 200.0;
 
 // What frames cost: 1514 bytes for 1448 of payload are 1.046, jumbo frames and cards that cut
 // segments themselves less. Above 1.1 it is not framing, it is others.
+constexpr double kFramingLeast = 0.97;
 constexpr double kFramingMost = 1.1;
 constexpr double kOtherLeast = 0.05;  // of the card's rate: below is what timing errs by
 
@@ -99,7 +100,9 @@ void LinkMeter::advance(std::int64_t posted_us, std::int64_t now_us) {
   busy_us_ += std::max<std::int64_t>(now_us - std::max(mark_us_, posted_us), 0);
   mark_us_ = std::max(mark_us_, now_us);
   const Point point{now_us, busy_us_, done_bytes_};
-  if (points_.size() >= 2 && now_us - points_[points_.size() - 2].at_us < kPointUs) {
+  const bool is_near = points_.size() >= 2 && now_us - points_.back().at_us < kPointUs &&
+                       points_.back().at_us - points_[points_.size() - 2].at_us < kPointUs;
+  if (is_near) {
     points_.back() = point;
     return;
   }
@@ -126,9 +129,10 @@ std::int64_t LinkMeter::busy_until(std::int64_t now_us) const {
 void LinkMeter::nic(const NicSample& sample, std::int64_t now_us) {
   // Counters that run backwards are another card's, or a driver's that was loaded again.
   if (!card_.empty() && sample.sent_bytes < card_.back().sent_bytes) card_.clear();
-  card_.push({now_us, busy_until(now_us), sample.sent_bytes});
+  card_.push({now_us, busy_until(now_us), sample.sent_bytes, done_bytes_});
   card_speed_ = sample.speed_bytes_per_s;
-  measure(now_us);
+  if (queued_bytes_ > 0) measure(now_us);
+  raise(now_us);
 }
 
 LinkMeter::CardRate LinkMeter::card_rate(std::int64_t now_us) const {
@@ -138,7 +142,8 @@ LinkMeter::CardRate LinkMeter::card_rate(std::int64_t now_us) const {
       [&](const CardPoint& point) { return last.at_us - point.at_us >= kCardWindowUs; });
   const std::int64_t took_us = last.at_us - base.at_us;
   CardRate rate;
-  rate.payload_bytes_per_s = per_second(last.sent_bytes - base.sent_bytes, took_us) / framing_;
+  rate.all = per_second(last.sent_bytes - base.sent_bytes, took_us) / framing_;
+  rate.ours = per_second(last.done_bytes - base.done_bytes, took_us);
   rate.is_busy = (last.busy_us - base.busy_us) * 10 >= took_us * 9;
   return rate;
 }
@@ -154,29 +159,32 @@ void LinkMeter::measure(std::int64_t now_us) {
   const double ours = per_second(last.bytes - base.bytes, busy_us);
   if (ours == 0.0) return;
   const CardRate card = card_rate(now_us);
-  const double all = card.payload_bytes_per_s;
   if (card.is_busy && busy_us >= kWitnessedUs) {
     // Alone on the card, the two say the same but for the framing.
-    const double framing = framing_ * all / ours;
-    if (framing > 0.97 && framing < kFramingMost) {
-      framing_ = std::clamp(framing_ + (framing - framing_) / 8, 1.0, kFramingMost);
+    const double framing = framing_ * card.all / ours;
+    if (framing > kFramingLeast && framing < kFramingMost) {
+      framing_ = std::max(framing_ + (framing - framing_) / 8, 1.0);
     }
-    keep(std::min(ours, all), others_of(all, ours), now_us);
+    keep(std::min(ours, card.all), others_of(card.all, ours), now_us);
     return;
   }
-  const double flushed_least_us =
-      std::max(kRoundTripsLeast * round_trip_least_us_, kFlushedLeastUs);
-  const bool is_flushed =
-      flushed_busy_us_ > base.busy_us && (last.busy_us - flushed_busy_us_) * 5 <= busy_us &&
-      static_cast<double>(busy_us) >= std::min<double>(flushed_least_us, kWitnessedUs);
+  // Behind a flush all that was counted has arrived, but for a little that came after it.
+  const double flushed_least_us = std::min<double>(
+      std::max(kRoundTripsLeast * round_trip_least_us_, kFlushedLeastUs), kWitnessedUs);
+  const bool is_flushed = flushed_busy_us_ > base.busy_us &&
+                          (last.busy_us - flushed_busy_us_) * 5 <= busy_us &&
+                          static_cast<double>(busy_us) >= flushed_least_us;
   if (is_flushed || busy_us >= kAloneUs) {
-    keep(ours, others_of(all, goodput(now_us)), now_us);
-    return;
+    keep(ours, others_of(card.all, card.ours), now_us);
   }
-  // Too little to say what the link cannot do; but what has left, it can.
-  const double sent = goodput(now_us);
-  if (others_of(all, sent) == 0.0 && std::min(all, sent) > ours_)
-    keep(std::min(all, sent), 0.0, now_us);
+}
+
+// What ours were too few or too short to show that the link cannot do more; but what has left, with
+// nobody else's on the card, it can do.
+void LinkMeter::raise(std::int64_t now_us) {
+  const CardRate card = card_rate(now_us);
+  const double proven = std::min(card.all, card.ours);
+  if (proven > ours_ && others_of(card.all, card.ours) == 0.0) keep(proven, 0.0, now_us);
 }
 
 void LinkMeter::keep(double ours, double other, std::int64_t now_us) {
@@ -212,9 +220,10 @@ LinkEstimate LinkMeter::estimate(std::int64_t now_us) const {
   link.round_trip_us = std::llround(round_trip_us_);
   link.measured_us = measured_us_;
   link.goodput_bytes_per_s = goodput(now_us);
-  const double all = card_rate(now_us).payload_bytes_per_s;
-  link.other_bytes_per_s = others_of(all, link.goodput_bytes_per_s);
-  const double used = link.goodput_bytes_per_s + link.other_bytes_per_s;
+  const CardRate card = card_rate(now_us);
+  const double ours = card.is_busy ? ours_ : card.ours;
+  link.other_bytes_per_s = others_of(card.all, ours);
+  const double used = link.other_bytes_per_s + std::max(ours, link.goodput_bytes_per_s);
   if (measured_us_ == 0) {
     if (card_speed_ > 0.0) link.utilization = std::min(used / card_speed_, 1.0);
     return link;

@@ -57,22 +57,26 @@ class LinkMeter {
     std::int64_t at_us = 0;
     std::int64_t busy_us = 0;
     std::uint64_t sent_bytes = 0;
+    std::uint64_t done_bytes = 0;  // ours
   };
+  // Of payload, by the card's counters and over the same time by ours.
   struct CardRate {
-    double payload_bytes_per_s = 0.0;  // of everybody; 0 too when nothing is known
-    bool is_busy = false;              // our bytes waited all the time
+    double all = 0.0;  // 0 too when the card has not been read
+    double ours = 0.0;
+    bool is_busy = false;  // ours waited all the time
   };
 
   void advance(std::int64_t posted_us, std::int64_t now_us);
   void unqueue(std::size_t bytes);
   void measure(std::int64_t now_us);
+  void raise(std::int64_t now_us);
   void keep(double ours, double other, std::int64_t now_us);
   std::int64_t busy_until(std::int64_t now_us) const;
   CardRate card_rate(std::int64_t now_us) const;
   double goodput(std::int64_t now_us) const;
   double expected_when_idle(double capacity, double other) const;
 
-  Recent<Point, 48> points_;
+  Recent<Point, 64> points_;
   Recent<CardPoint, 32> card_;
   double card_speed_ = 0.0;
   double framing_ = 1.05;  // bytes that the card counts for a byte of payload

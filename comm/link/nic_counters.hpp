@@ -14,16 +14,18 @@ namespace sluice::comm {
 class NicCounters {
  public:
   // `lane`: "tcp/eth0" or "rc_mlx5/mlx5_0:1", as Transport::lanes() says. kNotFound: not a network
-  // card's (shared memory, loopback of CUDA), or not of this host. `sysfs`: for tests.
+  // card's (shared memory, CUDA), or not of this host. `sysfs`: for tests.
   static Result<NicCounters> open(const std::string& lane,
                                   const std::filesystem::path& sysfs = "/sys");
-  // kUnavailable: the card is gone.
+  // Some microseconds. kUnavailable: the card is gone.
   Result<NicSample> read() const;
   const std::string& device() const { return device_; }  // "eth0", "mlx5_0:1"
 
  private:
   std::string device_;
-  std::filesystem::path sent_, received_, speed_;
+  std::string sent_;  // paths
+  std::string received_;
+  double speed_bytes_per_s_ = 0.0;
   std::uint64_t unit_bytes_ = 1;  // InfiniBand counts words of four bytes
 };
 
