@@ -28,6 +28,12 @@ std::optional<std::size_t> Arena::acquire(std::size_t bytes) {
   return std::nullopt;
 }
 
+std::size_t Arena::largest_free_bytes() const {
+  std::size_t largest = 0;
+  for (const auto& [offset, bytes] : free_) largest = std::max(largest, bytes);
+  return largest / kAlignmentBytes * kAlignmentBytes;
+}
+
 void Arena::release(std::size_t offset) {
   const auto slot = taken_.find(offset);
   SLUICE_CHECK(slot != taken_.end(), "a slot is released that was not taken");

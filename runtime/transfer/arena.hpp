@@ -17,6 +17,10 @@ class Arena {
 
   // `offset` as acquire() gave it.
   void release(std::size_t offset);
+  std::size_t bytes_of(std::size_t offset) const { return taken_.at(offset); }
+
+  // What acquire() would give at most.
+  std::size_t largest_free_bytes() const;
 
   std::size_t bytes() const { return bytes_; }
   std::size_t bytes_taken() const { return taken_bytes_; }

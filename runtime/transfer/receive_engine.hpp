@@ -9,6 +9,9 @@
 //
 // Owned and called by the communication thread. Nothing here knows what a frame holds; that is the
 // FrameSink's.
+//
+// Writers take turns for memory (GrantQueue). A slot is a ring for its writer: one that gets less
+// than all its frames need waits for Taken, which is what stops it when this side is slow.
 #pragma once
 
 #include <cstddef>
@@ -86,11 +89,16 @@ class ReceiveEngine {
   // Requests of this writer end. kGone: its slots are free; else they are in quarantine until it
   // says its last word, or a later call says kGone.
   void peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate fate);
+  // A silent writer is heard again: it is told once more which of its requests have ended, so that
+  // it says its last words.
+  void peer_back(comm::NodeId peer);
 
-  // Grants what can be granted. After each batch of completions.
+  // Tells writers what was taken, and grants what can be granted. After each batch of completions.
   void turn();
 
+  // It waits, or is being received; nothing that has ended.
   bool knows(RequestId request) const;
+  // Its last word is waited for, or its slot in quarantine.
   bool has_handoffs_from(comm::NodeId peer) const;
   struct Memory {
     std::size_t arena_bytes = 0;

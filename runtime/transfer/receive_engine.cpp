@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/transfer/receive_engine.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "runtime/transfer/arena.hpp"
+#include "runtime/transfer/ended_requests.hpp"
+#include "runtime/transfer/grant_queue.hpp"
+#include "runtime/transfer/incoming_handoff.hpp"
+
+namespace sluice::runtime {
+namespace {
+
+constexpr std::int32_t kWritersMax = 64;        // of one request
+constexpr std::size_t kWaitingMax = 4096;       // of one writer: it is broken, and memory is ours
+constexpr std::int64_t kTokensMax = 1LL << 31;  // more than any prompt; keeps products in 63 bits
+
+struct Failure {
+  Error error;
+  bool tell = false;
+};
+
+struct Request {
+  ReceiveTerms terms;
+  std::int32_t writers = 1;
+  std::map<comm::NodeId, IncomingHandoff> handoffs;  // by writer
+  bool is_open = false;                              // the sink's
+  bool is_dropped = false;
+  std::int64_t in_work = 0;  // frames with the sink
+  std::optional<Failure> failure;
+};
+
+std::int64_t cells(const CacheRange& range) {
+  return std::int64_t{range.layer_count} * range.head_count;
+}
+
+std::string bytes_text(std::uint64_t bytes) { return std::to_string(bytes) + " bytes"; }
+
+}  // namespace
+
+class ReceiveEngine::Impl {
+ public:
+  Impl(comm::Transport& transport, const comm::Region& arena, FrameSink& sink,
+       ReceiveOptions options)
+      : transport_(transport),
+        memory_(arena),
+        sink_(sink),
+        options_(options),
+        arena_(arena.bytes),
+        next_epoch_(options.first_epoch) {}
+
+  bool take(comm::NodeId peer, MessageType type, Bytes payload);
+  void frame_done(const LandedFrame& frame, const Status& status);
+  void cancel(RequestId request);
+  void peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate fate);
+  void peer_back(comm::NodeId peer);
+  void turn();
+  bool knows(RequestId request) const;
+  bool has_handoffs_from(comm::NodeId peer) const;
+  Memory memory() const;
+
+ private:
+  // Requests end when the outermost call does, never while one is being looked at: the sink calls
+  // back from within take().
+  class Call {
+   public:
+    explicit Call(Impl& impl) : impl_(impl) { ++impl_.depth_; }
+    ~Call() {
+      if (impl_.depth_ == 1) impl_.settle();
+      --impl_.depth_;
+    }
+
+   private:
+    Impl& impl_;
+  };
+
+  void take_want(comm::NodeId peer, const WantMessage& want);
+  void take_pieces(comm::NodeId peer, const PiecesMessage& message);
+  void take_manifest(comm::NodeId peer, const ManifestMessage& message);
+  void take_failed(comm::NodeId peer, const FailedMessage& message);
+
+  Status check(const WantMessage& want) const;
+  Status join(Request& request, const WantMessage& want) const;
+  bool grant(const GrantQueue::Entry& entry);
+  bool open(RequestId id, Request& request);
+  std::size_t slot_bytes_for(const WantMessage& want) const;
+  IncomingHandoff* find(RequestId request, comm::NodeId peer);
+  void fail(RequestId id, Request& request, const Error& error, bool tell);
+  void settle();
+  void finish(RequestId id, Request& request);
+  void wind_up(RequestId id, Request& request);
+  void release_slot(IncomingHandoff& handoff);
+  void send_taken(RequestId id, IncomingHandoff& handoff, bool is_all);
+
+  template <class Message>
+  Status send(comm::NodeId peer, MessageType type, const Message& message) {
+    return transport_.send(peer, static_cast<std::uint16_t>(type), message.encode());
+  }
+  // A peer that cannot be told is lost, and peer_lost() will say so.
+  void send_failed(comm::NodeId peer, RequestId request, const Error& error) {
+    (void)send(peer, MessageType::kFailed, FailedMessage{request, error.code, error.message});
+  }
+
+  comm::Transport& transport_;
+  const comm::Region memory_;
+  FrameSink& sink_;
+  const ReceiveOptions options_;
+  Arena arena_;
+  std::uint64_t next_epoch_;
+  GrantQueue queue_;
+  std::map<RequestId, Request> requests_;
+  EndedRequests ended_;
+  std::set<RequestId> changed_;                           // for settle()
+  std::set<std::pair<RequestId, comm::NodeId>> to_tell_;  // Taken is due
+  int depth_ = 0;
+};
+
+bool ReceiveEngine::Impl::take(comm::NodeId peer, MessageType type, Bytes payload) {
+  const Call call(*this);
+  // What cannot be read is dropped: its sender is not one of ours.
+  switch (type) {
+    case MessageType::kWant:
+      if (const auto want = WantMessage::decode(payload)) take_want(peer, *want);
+      return true;
+    case MessageType::kPieces:
+      if (const auto pieces = PiecesMessage::decode(payload)) take_pieces(peer, *pieces);
+      return true;
+    case MessageType::kManifest:
+      if (const auto manifest = ManifestMessage::decode(payload)) take_manifest(peer, *manifest);
+      return true;
+    case MessageType::kFailed:
+      if (const auto failed = FailedMessage::decode(payload)) take_failed(peer, *failed);
+      return true;
+    default:
+      return false;
+  }
+}
+
+Status ReceiveEngine::Impl::check(const WantMessage& want) const {
+  const auto bad = [](std::string why) {
+    return make_error(ErrorCode::kInvalidArgument, std::move(why));
+  };
+  if (want.prompt_tokens <= 0 || want.prompt_tokens > kTokensMax || want.tokens_max <= 0 ||
+      want.tokens_max > kTokensMax || want.frame_bytes_largest == 0 ||
+      want.frame_bytes < want.frame_bytes_largest || want.writers < 1 ||
+      want.writers > kWritersMax) {
+    return bad("the prefill worker asked for a slot that cannot be");
+  }
+  if (!is_sound(want.range) || !contains(options_.range, want.range)) {
+    return bad("the prefill worker would send a part of the cache that is not kept here");
+  }
+  if (want.frame_bytes_largest > arena_.bytes() / Arena::kAlignmentBytes * Arena::kAlignmentBytes) {
+    return bad("a frame of the prompt's KV has up to " + bytes_text(want.frame_bytes_largest) +
+               ", more than decode.arena_memory (" + bytes_text(arena_.bytes()) + ")");
+  }
+  return {};
+}
+
+// Whether one more writer fits to those that are known.
+Status ReceiveEngine::Impl::join(Request& request, const WantMessage& want) const {
+  const auto bad = [](const char* why) { return make_error(ErrorCode::kInvalidArgument, why); };
+  std::int64_t have = cells(want.range);
+  for (const auto& [node, other] : request.handoffs) {
+    have += cells(other.want().range);
+    if (overlap(other.want().range, want.range)) {
+      return bad("two prefill workers would send the same part of the cache");
+    }
+  }
+  if (want.prompt_tokens != request.terms.prompt_tokens ||
+      want.tokens_max != request.terms.tokens_max || want.writers != request.writers) {
+    return bad("the prefill workers of a request do not agree on it");
+  }
+  const bool is_last = static_cast<std::int32_t>(request.handoffs.size()) + 1 == request.writers;
+  if (is_last && have != cells(options_.range)) {
+    return bad("the prefill workers of a request would not send the whole cache");
+  }
+  return {};
+}
+
+void ReceiveEngine::Impl::take_want(comm::NodeId peer, const WantMessage& want) {
+  const RequestId id = want.request;
+  if (ended_.has(id, peer)) {
+    return send_failed(peer, id, make_error(ErrorCode::kCancelled, "the request has ended"));
+  }
+  const auto known = requests_.find(id);
+  if (known != requests_.end()) {
+    const Request& request = known->second;
+    if (request.handoffs.contains(peer)) return;  // the first Want stands
+    if (request.failure) return send_failed(peer, id, request.failure->error);
+    if (static_cast<std::int32_t>(request.handoffs.size()) == request.writers) {
+      return send_failed(
+          peer, id,
+          make_error(ErrorCode::kInvalidArgument, "the request has another prefill worker"));
+    }
+  }
+  Status fits = check(want);
+  if (fits && queue_.size_of(peer) >= kWaitingMax) {
+    fits = make_error(ErrorCode::kResourceExhausted,
+                      "too many requests of the prefill worker wait for a slot");
+  }
+  const bool is_new = known == requests_.end();
+  Request& request = is_new ? requests_[id] : known->second;
+  if (is_new) {
+    request.terms = {want.prompt_tokens, want.tokens_max};
+    request.writers = want.writers;
+  }
+  if (fits) fits = join(request, want);
+  if (!fits) {
+    send_failed(peer, id, fits.error());
+    return fail(id, request, fits.error(), true);
+  }
+  request.handoffs.try_emplace(peer, peer, want);
+  queue_.add({id, peer}, request.is_open);
+}
+
+std::size_t ReceiveEngine::Impl::slot_bytes_for(const WantMessage& want) const {
+  // One more than wait: whoever asks next shall not have to wait for these.
+  const std::size_t free = arena_.bytes() - arena_.bytes_taken();
+  const std::size_t share = free / (queue_.writers() + 1);
+  const std::size_t most = std::min(
+      {std::size_t{want.frame_bytes}, options_.slot_bytes_max, share, arena_.largest_free_bytes()});
+  return std::max(most, std::size_t{want.frame_bytes_largest});
+}
+
+// The sink is asked once; true from then on.
+bool ReceiveEngine::Impl::open(RequestId id, Request& request) {
+  if (request.is_open) return true;
+  const auto opened = sink_.open(id, request.terms);
+  if (!opened) {
+    fail(id, request, opened.error(), true);
+    return false;
+  }
+  if (!*opened) return false;
+  request.is_open = true;
+  queue_.open(id);
+  return true;
+}
+
+// True: the entry does not wait any more.
+bool ReceiveEngine::Impl::grant(const GrantQueue::Entry& entry) {
+  Request& request = requests_.at(entry.request);
+  IncomingHandoff& handoff = request.handoffs.at(entry.writer);
+  const WantMessage& want = handoff.want();
+  if (arena_.largest_free_bytes() < want.frame_bytes_largest) return false;
+  const std::size_t bytes = slot_bytes_for(want);
+  if (!open(entry.request, request)) return request.failure.has_value();
+  const auto offset = arena_.acquire(bytes);
+  SLUICE_CHECK(offset.has_value(), "the largest free run was looked at before");
+  handoff.grant({entry.request, next_epoch_++, *offset, bytes});
+  if (const Status told = send(entry.writer, MessageType::kGrant, handoff.slot()); !told) {
+    release_slot(handoff);  // nothing was advertised
+    fail(entry.request, request, told.error(), true);
+  }
+  return true;
+}
+
+IncomingHandoff* ReceiveEngine::Impl::find(RequestId request, comm::NodeId peer) {
+  const auto found = requests_.find(request);
+  if (found == requests_.end()) return nullptr;
+  const auto handoff = found->second.handoffs.find(peer);
+  return handoff == found->second.handoffs.end() ? nullptr : &handoff->second;
+}
+
+void ReceiveEngine::Impl::take_pieces(comm::NodeId peer, const PiecesMessage& message) {
+  const RequestId id = message.request;
+  if (!requests_.contains(id)) {
+    return send_failed(peer, id, make_error(ErrorCode::kCancelled, "the request has ended"));
+  }
+  IncomingHandoff* handoff = find(id, peer);
+  if (handoff == nullptr || !handoff->has_slot() || handoff->slot().epoch != message.epoch) return;
+  Request& request = requests_.at(id);
+  changed_.insert(id);
+  if (request.failure) return handoff->take_last(message);
+  const auto pieces = handoff->take(message);
+  if (!pieces) return fail(id, request, pieces.error(), true);
+  const GrantMessage slot = handoff->slot();
+  for (const Piece& piece : *pieces) {
+    if (request.failure) {  // an earlier one of them was the end
+      handoff->forget(piece.offset_bytes);
+      continue;
+    }
+    ++request.in_work;
+    ++handoff->in_work;
+    const std::byte* first = memory_.data + slot.offset_bytes + piece.offset_bytes;
+    sink_.take({id, peer, message.epoch, piece, Bytes(first, piece.bytes), memory_.kind});
+  }
+}
+
+void ReceiveEngine::Impl::frame_done(const LandedFrame& frame, const Status& status) {
+  const Call call(*this);
+  IncomingHandoff* handoff = find(frame.request, frame.source);
+  SLUICE_CHECK(handoff != nullptr && handoff->in_work > 0, "a frame is done that was not given");
+  Request& request = requests_.at(frame.request);
+  --request.in_work;
+  --handoff->in_work;
+  changed_.insert(frame.request);
+  const std::uint64_t offset = frame.piece.offset_bytes;
+  if (request.failure) return handoff->forget(offset);
+  if (status) {
+    handoff->taken(offset);
+    to_tell_.insert({frame.request, frame.source});
+    return;
+  }
+  if (status.error().code == ErrorCode::kCorrupt && handoff->ask_again(offset)) {
+    // When it cannot be told, it is lost: peer_lost() ends the request.
+    (void)send(frame.source, MessageType::kAgain, AgainMessage{frame.request, frame.epoch, offset});
+    return;
+  }
+  handoff->forget(offset);
+  fail(frame.request, request, status.error(), true);
+}
+
+void ReceiveEngine::Impl::take_manifest(comm::NodeId peer, const ManifestMessage& message) {
+  const RequestId id = message.request;
+  if (!requests_.contains(id)) {
+    return send_failed(peer, id, make_error(ErrorCode::kCancelled, "the request has ended"));
+  }
+  IncomingHandoff* handoff = find(id, peer);
+  if (handoff == nullptr || !handoff->has_slot() || handoff->slot().epoch != message.epoch) return;
+  Request& request = requests_.at(id);
+  changed_.insert(id);
+  const Status taken = handoff->take(message);
+  if (!taken && !request.failure) fail(id, request, taken.error(), true);
+}
+
+void ReceiveEngine::Impl::take_failed(comm::NodeId peer, const FailedMessage& message) {
+  const RequestId id = message.request;
+  IncomingHandoff* handoff = find(id, peer);
+  if (handoff == nullptr) {
+    // It may have overtaken its Want, which then must not be granted.
+    if (!requests_.contains(id)) ended_.add(id, peer);
+    return;
+  }
+  if (handoff->is_done) return;  // late: all of it is here
+  handoff->close();
+  changed_.insert(id);
+  fail(id, requests_.at(id), make_error(message.code, message.message), false);
+}
+
+void ReceiveEngine::Impl::fail(RequestId id, Request& request, const Error& error, bool tell) {
+  if (request.failure) return;
+  request.failure = Failure{error, tell};
+  changed_.insert(id);
+  for (auto& [node, handoff] : request.handoffs) {
+    if (handoff.is_done) continue;
+    queue_.remove({id, node});
+    to_tell_.erase({id, node});
+    if (!handoff.is_closed()) send_failed(node, id, error);
+  }
+}
+
+void ReceiveEngine::Impl::settle() {
+  while (!changed_.empty()) {
+    const RequestId id = *changed_.begin();
+    changed_.erase(changed_.begin());
+    const auto found = requests_.find(id);
+    if (found == requests_.end()) continue;
+    if (!found->second.failure) finish(id, found->second);
+    // finish() may have failed it, or erased it.
+    const auto again = requests_.find(id);
+    if (again != requests_.end() && again->second.failure) wind_up(id, again->second);
+  }
+}
+
+void ReceiveEngine::Impl::finish(RequestId id, Request& request) {
+  std::int32_t done = 0;
+  for (auto& [node, handoff] : request.handoffs) {
+    if (!handoff.is_done && handoff.has_slot()) {
+      const auto complete = handoff.is_complete();
+      if (!complete) return fail(id, request, complete.error(), true);
+      if (*complete) {
+        handoff.is_done = true;
+        to_tell_.erase({id, node});
+        send_taken(id, handoff, true);
+        release_slot(handoff);
+      }
+    }
+    done += handoff.is_done ? 1 : 0;
+  }
+  if (done != request.writers) return;
+  std::vector<ManifestMessage> manifests;
+  for (const auto& [node, handoff] : request.handoffs) manifests.push_back(handoff.manifest());
+  requests_.erase(id);
+  ended_.add(id);
+  sink_.complete(id, manifests);
+}
+
+// A failed request: the sink's part ends with its last frame, a slot with its writer's last word.
+void ReceiveEngine::Impl::wind_up(RequestId id, Request& request) {
+  if (request.in_work == 0 && !request.is_dropped) {
+    request.is_dropped = true;
+    const Failure failure = *request.failure;
+    sink_.drop(id, failure.error, failure.tell);
+  }
+  bool holds_slots = false;
+  for (auto& [node, handoff] : request.handoffs) {
+    if (!handoff.has_slot()) continue;
+    if (handoff.has_last_word() && handoff.in_work == 0) {
+      release_slot(handoff);
+    } else {
+      holds_slots = true;
+    }
+  }
+  if (!request.is_dropped || holds_slots) return;
+  requests_.erase(id);
+  ended_.add(id);
+}
+
+void ReceiveEngine::Impl::release_slot(IncomingHandoff& handoff) {
+  arena_.release(handoff.slot().offset_bytes);
+  handoff.give_slot_back();
+}
+
+void ReceiveEngine::Impl::send_taken(RequestId id, IncomingHandoff& handoff, bool is_all) {
+  // When it cannot be told, it is lost: peer_lost() ends the request.
+  (void)send(handoff.source(), MessageType::kTaken,
+             TakenMessage{id, handoff.slot().epoch, handoff.take_taken(), is_all});
+}
+
+void ReceiveEngine::Impl::cancel(RequestId id) {
+  const Call call(*this);
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) return ended_.add(id);  // its Want may still come
+  fail(id, found->second, make_error(ErrorCode::kCancelled, "the request was cancelled"), false);
+}
+
+void ReceiveEngine::Impl::peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate fate) {
+  const Call call(*this);
+  const bool is_gone = fate == comm::PeerFate::kGone;
+  const Error error =
+      make_error(ErrorCode::kUnavailable, std::string("the prefill worker of the request ") +
+                                              (is_gone ? "is gone" : "does not answer") +
+                                              (why ? std::string() : ": " + why.error().message));
+  for (auto& [id, request] : requests_) {
+    const auto found = request.handoffs.find(peer);
+    if (found == request.handoffs.end() || found->second.is_done) continue;
+    if (is_gone) found->second.close();
+    changed_.insert(id);
+    fail(id, request, error, true);
+  }
+}
+
+void ReceiveEngine::Impl::peer_back(comm::NodeId peer) {
+  for (auto& [id, request] : requests_) {
+    const auto found = request.handoffs.find(peer);
+    if (found == request.handoffs.end() || !request.failure || !found->second.has_slot()) continue;
+    send_failed(peer, id, request.failure->error);
+  }
+}
+
+void ReceiveEngine::Impl::turn() {
+  const Call call(*this);
+  settle();
+  for (const auto& [id, peer] : std::exchange(to_tell_, {})) {
+    IncomingHandoff* handoff = find(id, peer);
+    if (handoff != nullptr && handoff->has_slot() && handoff->has_taken()) {
+      send_taken(id, *handoff, false);
+    }
+  }
+  queue_.serve([this](const GrantQueue::Entry& entry) { return grant(entry); });
+}
+
+bool ReceiveEngine::Impl::knows(RequestId request) const {
+  const auto found = requests_.find(request);
+  return found != requests_.end() && !found->second.failure;
+}
+
+bool ReceiveEngine::Impl::has_handoffs_from(comm::NodeId peer) const {
+  return std::any_of(requests_.begin(), requests_.end(), [&](const auto& entry) {
+    const auto found = entry.second.handoffs.find(peer);
+    if (found == entry.second.handoffs.end() || found->second.is_done) return false;
+    return !entry.second.failure || found->second.has_slot();
+  });
+}
+
+ReceiveEngine::Memory ReceiveEngine::Impl::memory() const {
+  Memory memory;
+  memory.arena_bytes = arena_.bytes();
+  memory.taken_bytes = arena_.bytes_taken();
+  memory.waiting = queue_.size();
+  for (const auto& [id, request] : requests_) {
+    if (!request.failure) continue;
+    for (const auto& [node, handoff] : request.handoffs) {
+      if (!handoff.has_slot()) continue;
+      memory.quarantined_bytes += arena_.bytes_of(handoff.slot().offset_bytes);
+    }
+  }
+  return memory;
+}
+
+ReceiveEngine::ReceiveEngine(comm::Transport& transport, const comm::Region& arena, FrameSink& sink,
+                             ReceiveOptions options)
+    : impl_(std::make_unique<Impl>(transport, arena, sink, options)) {}
+ReceiveEngine::~ReceiveEngine() = default;
+bool ReceiveEngine::take(comm::NodeId peer, MessageType type, Bytes payload) {
+  return impl_->take(peer, type, payload);
+}
+void ReceiveEngine::frame_done(const LandedFrame& frame, const Status& status) {
+  impl_->frame_done(frame, status);
+}
+void ReceiveEngine::cancel(RequestId request) { impl_->cancel(request); }
+void ReceiveEngine::peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate fate) {
+  impl_->peer_lost(peer, why, fate);
+}
+void ReceiveEngine::peer_back(comm::NodeId peer) { impl_->peer_back(peer); }
+void ReceiveEngine::turn() { impl_->turn(); }
+bool ReceiveEngine::knows(RequestId request) const { return impl_->knows(request); }
+bool ReceiveEngine::has_handoffs_from(comm::NodeId peer) const {
+  return impl_->has_handoffs_from(peer);
+}
+ReceiveEngine::Memory ReceiveEngine::memory() const { return impl_->memory(); }
+
+}  // namespace sluice::runtime
