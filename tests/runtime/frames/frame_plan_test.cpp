@@ -67,5 +67,26 @@ TEST(FramePlan, OthersGetOneFrameForEachGroupOfLayers) {
   EXPECT_EQ(grouped.frames.back().layer_count, 1);
 }
 
+TEST(FramePlan, APartOfTheCacheIsPlannedForItself) {
+  const auto raw = pipeline_of({});
+  EXPECT_EQ(plan_frames(*raw, 70, 32).range, (CacheRange{0, 5, 0, 2}));
+  const CacheRange part{2, 3, 1, 1};
+  const FramePlan plan = plan_frames(*raw, 70, 32, part);
+  EXPECT_EQ(plan.range, part);
+  EXPECT_EQ(plan.groups, 3);
+  EXPECT_EQ(plan.parts, 3);
+  std::size_t offset = 0;
+  for (const PlannedFrame& frame : plan.frames) {
+    EXPECT_EQ(frame.range().head_first, 1);
+    EXPECT_EQ(frame.range().head_count, 1);
+    EXPECT_EQ(frame.offset, offset);
+    offset += frame.bytes_max;
+  }
+  EXPECT_EQ(plan.frames.front().layer_first, 2);
+  EXPECT_EQ(plan.frames.back().layer_first, 4);
+  EXPECT_EQ(plan.bytes, offset);
+  EXPECT_LT(plan.bytes, plan_frames(*raw, 70, 32).bytes / 3);
+}
+
 }  // namespace
 }  // namespace sluice::runtime

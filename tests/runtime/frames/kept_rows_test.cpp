@@ -15,6 +15,7 @@ kernels::FrameInfo info(std::int64_t layer, std::int64_t first, std::int64_t las
   frame.layer_count = static_cast<std::int64_t>(kept.size()) / 2;
   frame.first_token = first;
   frame.last_token = last;
+  frame.head_count = 2;
   frame.kept = std::move(kept);
   return frame;
 }
@@ -65,6 +66,51 @@ TEST(KeptRows, WhatLiesOutsideOrOverlapsIsRefusedAndClaimsNothing) {
   EXPECT_FALSE(rows.claim({1, 1, 0, 10, 0, 0}).has_value());
   EXPECT_TRUE(rows.claim({0, 3, 0, 3, 0, 0}).has_value());
   EXPECT_TRUE(rows.claim({0, 3, 7, 10, 0, 0}).has_value());
+}
+
+TEST(KeptRows, SeveralFramesBringDifferentHeadsOfTheSameTokens) {
+  // Heads 2 and 3 of layers 4 and 5.
+  KeptRows rows(CacheRange{4, 2, 2, 2}, 10);
+  const auto place = [](std::int64_t layer, std::int64_t head, std::int64_t heads) {
+    return PlannedFrame{.layer_first = layer,
+                        .layer_count = 1,
+                        .last_token = 10,
+                        .head_first = head,
+                        .head_count = heads};
+  };
+  for (const PlannedFrame& bad :
+       {place(3, 2, 2), place(6, 2, 2), place(4, 1, 2), place(4, 3, 2), place(4, 4, 1),
+        place(4, std::numeric_limits<std::int64_t>::max(), 1),
+        place(4, 2, std::numeric_limits<std::int64_t>::max()), place(4, 2, -1)}) {
+    EXPECT_FALSE(rows.claim(bad).has_value());
+  }
+  const auto bring = [&](std::int64_t layer, std::int64_t head, std::vector<std::int32_t> kept) {
+    const auto heads = static_cast<std::int64_t>(kept.size());
+    EXPECT_TRUE(rows.claim(place(layer, head, heads)).has_value());
+    EXPECT_FALSE(rows.claim(place(layer, head, heads)).has_value());
+    kernels::FrameInfo frame = info(layer, 0, 10, std::move(kept));
+    frame.layer_count = 1;
+    frame.head_first = head;
+    frame.head_count = heads;
+    EXPECT_TRUE(rows.keep(frame).has_value());
+  };
+  bring(4, 3, {7});
+  bring(5, 2, {10, 4});
+  EXPECT_FALSE(rows.is_complete());
+  EXPECT_FALSE(rows.claim(place(4, 2, 2)).has_value());
+  bring(4, 2, {10});
+  EXPECT_TRUE(rows.is_complete());
+  EXPECT_EQ(rows.dropped(), (std::vector<std::int64_t>{0, 3, 0, 6}));
+}
+
+TEST(KeptRows, FramesThatSayNothingOfHeadsHaveAllThatAreHeld) {
+  KeptRows rows(CacheRange{0, 1, 2, 2}, 10);
+  ASSERT_TRUE(rows.claim({0, 1, 0, 10, 0, 0}).has_value());
+  EXPECT_FALSE(rows.keep(info(0, 0, 10, {10, 10})).has_value());  // heads 0 and 1
+  kernels::FrameInfo frame = info(0, 0, 10, {10, 10});
+  frame.head_first = 2;
+  EXPECT_TRUE(rows.keep(frame).has_value());
+  EXPECT_TRUE(rows.is_complete());
 }
 
 }  // namespace
