@@ -48,8 +48,9 @@ class PushEngine {
   Result<MutableBytes> open(const PushRequest& request);
 
   // A frame is in the staging memory; `piece.offset_bytes` is within it, and the checksum is its
-  // own.
-  void add(RequestId request, const Piece& piece);
+  // own. `room_bytes`: from there to the next frame's place, as far as nobody else writes; a small
+  // frame moves up to one that it then lies beside. 0: no more than its own bytes, rounded up.
+  void add(RequestId request, const Piece& piece, std::size_t room_bytes = 0);
 
   // No more frames. The manifest goes out when all are flushed; epoch, range, frames, checksum and
   // the wire part of the timeline are filled in here. The exposed wire time starts with
