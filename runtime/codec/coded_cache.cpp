@@ -174,6 +174,12 @@ Result<DecodedCache> decode_cache(const CodedCache& coded,
         info.head_dim != coded.shape.head_dim) {
       return corrupt("a file of frames holds a frame of another shape");
     }
+    if (info.head_count != info.kv_heads) {
+      return make_error(
+          ErrorCode::kUnsupported,
+          "a file of frames holds a frame of a part of the heads: such frames are for "
+          "ranks, and files have all");
+    }
   }
   if (tokens != coded.tokens || cells != tokens * coded.shape.layers) {
     return corrupt("a file of frames lacks some of its tokens, or has them twice");

@@ -27,12 +27,10 @@ inline std::unique_ptr<const kernels::Pipeline> must_create(
 
 // One frame of the layers from `layer` on; as many as the pipeline codes together. `all`: the
 // cache's pages, or a copy of them in `memory`.
-inline Result<std::vector<std::byte>> encode_pages(const kernels::Pipeline& pipeline,
-                                                   const KvFixture& cache,
-                                                   const std::vector<kernels::KvPages>& all,
-                                                   MemoryKind memory, std::int64_t layer,
-                                                   kernels::EncodeReport* report,
-                                                   kernels::Scratch* kept) {
+inline Result<std::vector<std::byte>> encode_pages(
+    const kernels::Pipeline& pipeline, const KvFixture& cache,
+    const std::vector<kernels::KvPages>& all, MemoryKind memory, std::int64_t layer,
+    kernels::EncodeReport* report, kernels::Scratch* kept, std::int64_t head_first = 0) {
   const auto count = std::min(pipeline.layers_per_frame(), cache.shape().layers - layer);
   const auto pages =
       std::span(all).subspan(static_cast<std::size_t>(layer), static_cast<std::size_t>(count));
@@ -40,6 +38,7 @@ inline Result<std::vector<std::byte>> encode_pages(const kernels::Pipeline& pipe
   kernels::EncodeTask task;
   task.layer_first = layer;
   task.pages = pages;
+  task.head_first = head_first;  // and the rest of them
   task.memory = memory;
   task.last_token = cache.spec().tokens;
   task.seed = 7;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frames of tests/golden/: one of every pipeline that needs no profile, of a fixed small cache.
+// The frames of tests/golden/: one of every pipeline that needs no profile, of a fixed small cache,
+// and some of one of its heads.
 #pragma once
 
 #include <bit>
@@ -17,7 +18,7 @@ namespace sluice::tests {
 inline KvFixtureSpec golden_spec() { return {.layers = 2, .head_dim = 16, .tokens = 40}; }
 
 inline bool is_selection(const std::string& pipeline) {
-  const kernels::StageRow* row = kernels::find_stage(pipeline);
+  const kernels::StageRow* row = kernels::find_stage(pipeline.substr(0, pipeline.find("_head")));
   return row != nullptr && row->role == kernels::StageRole::kSelect;
 }
 
@@ -44,6 +45,17 @@ inline std::vector<GoldenFrame> make_golden_frames() {
     const auto pipeline = kernels::Pipeline::create(spec, cache.shape(), nullptr);
     if (!pipeline) continue;
     const auto frame = encode_layers(**pipeline, cache, 0);
+    SLUICE_CHECK(frame.has_value(), "a golden frame cannot be made");
+    frames.push_back({spec.name, *frame});
+  }
+  // Of a part of the heads: version 2 of the frame.
+  for (kernels::PipelineSpec spec : specs) {
+    if (spec.name != "raw" && spec.name != "rtn" && spec.name != "q2c") continue;
+    spec.name += "_head";
+    const auto pipeline = kernels::Pipeline::create(spec, cache.shape(), nullptr);
+    SLUICE_CHECK(pipeline.has_value(), "a golden pipeline cannot be made");
+    const auto frame = encode_pages(**pipeline, cache, cache.pages(), MemoryKind::kHost, 0, nullptr,
+                                    nullptr, /*head_first=*/1);
     SLUICE_CHECK(frame.has_value(), "a golden frame cannot be made");
     frames.push_back({spec.name, *frame});
   }

@@ -31,6 +31,13 @@ TEST(CodecPool, OneThreadKeepsTheOrder) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
 }
 
+TEST(CodecPool, WithoutThreadsTheCallerDoesIt) {
+  CodecPool pool(0);
+  std::thread::id worked;
+  pool.submit([&](kernels::Scratch&) { worked = std::this_thread::get_id(); });
+  EXPECT_EQ(worked, std::this_thread::get_id());
+}
+
 TEST(CodecPool, ThreadsWorkAtOnceEachWithItsOwnScratch) {
   std::promise<kernels::Scratch*> first, second;
   CodecPool pool(2);
