@@ -48,7 +48,7 @@ class PaluStage final : public TransformStage {
     const std::int64_t head_end = plane.head_first + plane.head_count;
     if (columns != plane.columns() || plane.head_first % settings_.heads != 0 ||
         (head_end % settings_.heads != 0 && head_end != heads)) {
-      return make_error(ErrorCode::kInvalidArgument,
+      return make_error(ErrorCode::kUnsupported,
                         "stage 'palu' needs whole groups of heads, before their columns change: "
                         "selection by head wants 'heads: 1'");
     }
