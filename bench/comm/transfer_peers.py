@@ -1,103 +1,191 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares bench_transfer with ucx_perftest -t ucp_put_bw on the same transports, in turns.
+"""Compares bench_transfer with ucx_perftest, NIXL and Mooncake's Transfer Engine, in turns.
 
-    python3 bench/comm/transfer_peers.py --bench BUILD/bench/comm/bench_transfer
+    python3 bench/comm/transfer_peers.py --bench BUILD/bench/comm/bench_transfer --out FOLDER
 
-Two comparisons a transport, both with the memory footprint named: a piece of one layer (3 MB) that
-both sides use again and again, and the whole KV of a request (94 MB), where ours goes in pieces of
-one layer and perftest in one put. Ours also pays a flush, a message and its answer each time.
-Prints a table, then JSON. Exits with 1 when a ratio is below --target.
+Writes FOLDER/transfer.json, .txt, .md and .png. All run on one host and one path, with two
+processes each: shared memory, and TCP over the loopback device alone. Medians of turns; a ratio is
+the median of the ratios of each turn, since load comes and goes.
+Exits with 1 when a ratio is below its target and --check was given.
 """
 
 import argparse
 import json
 import os
+import platform
 import statistics
-import subprocess
 import sys
 
-PATHS = {"shm": "posix,sysv,cma,self", "tcp": "tcp,self"}
-PIECE_BYTES = 4096 * 768
-TOTAL_BYTES = 30 * PIECE_BYTES
-PORT = 13447
+import transfer_report
+from transfer_runs import Missing, Perftest, Sluice, open_engines
+
+# UCX_MM_ERROR_HANDLING: what ours sets for itself, so that NIXL, which also wants to hear of dead
+# peers, gets shared memory. A device for all: else NIXL's newer UCX takes eth0 as a second rail.
+PATHS = {
+    "shm": {"UCX_TLS": "posix,sysv,cma,self", "UCX_MM_ERROR_HANDLING": "y"},
+    "tcp": {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "lo"},
+}
+BLOCKS = [4096, 16384, 65536, 262144, 1 << 20, 4 << 20, 16 << 20]
+COUNTS = [1, 30, 1000]
+PIECE_BYTES = 786432  # a layer's K and V of 1,024 tokens: 2 x 3 heads x 64 x BF16
+PIECES = 30
+# Most bytes of a round, and of a whole measurement with one block after the other.
+ROUND_BYTES = {"shm": 128 << 20, "tcp": 64 << 20}
+STREAM_BYTES = {"shm": 64 << 20, "tcp": 32 << 20}
+STREAMS = [1, 2, 4]
 
 
-def run_ours(bench, tls, rounds):
-    command = [bench, "--no-sweep", "--rounds", str(rounds)]
-    environment = dict(os.environ, UCX_TLS=tls)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
-        sys.exit(f"{bench} failed: {done.stderr}")
-    return json.loads(done.stdout)
+class Rows:
+    """Every turn's figure, by what was measured."""
+
+    def __init__(self):
+        self.turns = {}
+
+    def add(self, key, gb_per_s, us):
+        self.turns.setdefault(key, []).append((gb_per_s, us))
+
+    def list(self):
+        names = ["path", "kind", "peer", "block_bytes", "count", "streams", "direction"]
+        return [dict(zip(names, key),
+                     gb_per_s=statistics.median(rate for rate, _ in turns),
+                     us=statistics.median(us for _, us in turns),
+                     turns_gb_per_s=[rate for rate, _ in turns])
+                for key, turns in self.turns.items()]
 
 
-def run_perftest(perftest, tls, message_bytes, iterations):
-    """GB/s of ucp_put_bw: its "overall" bandwidth."""
-    environment = dict(os.environ, UCX_TLS=tls)
-    arguments = ["-t", "ucp_put_bw", "-s", str(message_bytes), "-n", str(iterations), "-w", "3"]
-    arguments += ["-f", "-p", str(PORT)]
-    server = subprocess.Popen(
-        [perftest] + arguments, env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL)
+def iterations(path, block):
+    return max(2, min(20000, STREAM_BYTES[path] // block))
+
+
+def rounds_for(total_bytes):
+    return max(3, min(30, (64 << 20) // total_bytes))
+
+
+def add_case(rows, path, kind, case, of="visible_us"):
+    us = case[of]["median"]
+    rows.add((path, kind, "sluice", case["block_bytes"], case["count"], case["streams"],
+              case["direction"]), case["total_bytes"] / us / 1e3, us)
+
+
+def stream_turn(rows, path, ours, perftest, block):
+    """One block after the other at one place, then known to be visible: put_bw's way."""
+    count = iterations(path, block)
+    words = ["--memory", "same", "--blocks", block, "--counts", count]
+    add_case(rows, path, "stream", ours.cases(words, 3)[0])
+    rate = perftest.put_gb_per_s(block, count)
+    rows.add((path, "stream", perftest.name, block, count, 1, "one"), rate, 0)
+
+
+def latency_turn(rows, path, ours, perftest, block):
+    """One block and the knowledge that it is visible; put_lat: half of a ping-pong of puts."""
+    case = ours.cases(["--blocks", block, "--counts", 1], 100 if block < 1 << 20 else 10)[0]
+    add_case(rows, path, "latency", case)
+    us = perftest.put_latency_us(block, max(4, min(2000, iterations(path, block))))
+    rows.add((path, "latency", perftest.name, block, 1, 1, "one"), block / us / 1e3, us)
+
+
+def batch_turn(rows, path, ours, engines, block, count):
+    """`count` blocks at places of their own, then known to be written."""
+    total = block * count
+    rounds = rounds_for(total)
+    add_case(rows, path, "batch", ours.cases(["--blocks", block, "--counts", count], rounds)[0])
+    for engine in engines:
+        us = engine.batch_us(block, count, rounds)
+        rows.add((path, "batch", engine.name, block, count, 1, "one"), total / us / 1e3, us)
+
+
+def request_turn(rows, path, ours, perftest, engines):
+    """The KV of a 1,000-token prompt: 30 pieces at places of their own."""
+    total = PIECE_BYTES * PIECES
+    case = ours.cases(["--blocks", PIECE_BYTES, "--counts", PIECES], 9)[0]
+    add_case(rows, path, "request", case)
+    add_case(rows, path, "request, told", case, "told_us")
+    rows.add((path, "request", "ucx_perftest, 768 KiB again and again", PIECE_BYTES, PIECES, 1,
+              "one"), perftest.put_gb_per_s(PIECE_BYTES, iterations(path, PIECE_BYTES)), 0)
+    rows.add((path, "request", "ucx_perftest, one put of all", total, 1, 1, "one"),
+             perftest.put_gb_per_s(total, 4), 0)
+    for engine in engines:
+        us = engine.batch_us(PIECE_BYTES, PIECES, 9)
+        rows.add((path, "request", engine.name, PIECE_BYTES, PIECES, 1, "one"),
+                 total / us / 1e3, us)
+
+
+def streams_turn(rows, path, ours, perftest, streams):
+    """`streams` writers to one receiver, one way and both ways; pairs of perftest one way."""
+    block = 1 << 20
+    count = 16
+    words = ["--blocks", block, "--counts", count, "--streams", streams,
+             "--directions", "one,both"]
+    for case in ours.cases(words, 7):
+        add_case(rows, path, "streams", case)
+    rows.add((path, "streams", perftest.name, block, count, streams, "one"),
+             perftest.pairs_gb_per_s(block, count * 4, streams), 0)
+
+
+def measure_path(rows, path, options, notes):
+    environment = dict(os.environ, **PATHS[path])
+    ours = Sluice(options.bench, environment)
+    perftest = Perftest(options.perftest, environment)
+    names = ["nixl"] + (["mooncake"] if path == "tcp" else [])
+    engines, missing = open_engines(options.peers_python, environment, names)
+    notes += [note for note in missing if note not in notes]
     try:
-        for _ in range(100):  # until the server listens
-            done = subprocess.run(
-                [perftest, "localhost"] + arguments, env=environment, capture_output=True,
-                text=True, timeout=300)
-            if done.returncode == 0:
-                break
-            if server.poll() is not None:
-                sys.exit("the perftest server ended early")
-        finals = [line for line in done.stdout.splitlines() if line.strip()]
-        # Columns: iterations, latency (typical, average, overall), MB/s (average, overall), rates.
-        fields = [field for field in finals[-1].replace("Final:", "").split() if field]
-        return float(fields[-3]) * 2**20 / 1e9
+        for turn in range(options.turns):
+            print(f"{path}: turn {turn + 1} of {options.turns}", file=sys.stderr)
+            for block in options.blocks:
+                stream_turn(rows, path, ours, perftest, block)
+                latency_turn(rows, path, ours, perftest, block)
+                for count in options.counts:
+                    if block * count <= ROUND_BYTES[path]:
+                        batch_turn(rows, path, ours, engines, block, count)
+            request_turn(rows, path, ours, perftest, engines)
+            for streams in STREAMS:
+                streams_turn(rows, path, ours, perftest, streams)
     finally:
-        server.terminate()
-        server.wait()
+        for engine in engines:
+            engine.close()
+    return ours.lanes
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bench", required=True)
+    parser.add_argument("--out", required=True, help="a folder for the four files")
+    parser.add_argument("--perftest", default="ucx_perftest")
+    cache = os.environ.get("SLUICE_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sluice")
+    parser.add_argument("--peers-python", default=os.path.join(cache, "venv", "bin", "python"),
+                        help="a Python with nixl and mooncake (default: launch/setup's)")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--paths", nargs="+", choices=PATHS, default=list(PATHS))
+    parser.add_argument("--blocks", nargs="+", type=int, default=BLOCKS)
+    parser.add_argument("--counts", nargs="+", type=int, default=COUNTS)
+    parser.add_argument("--check", action="store_true", help="exit with 1 below a target")
+    return parser.parse_args()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bench", required=True)
-    parser.add_argument("--perftest", default="ucx_perftest")
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--paths", nargs="+", choices=PATHS, default=list(PATHS))
-    parser.add_argument("--target", type=float, default=0.85)
-    options = parser.parse_args()
-
-    rows = []
-    for path in options.paths:
-        tls = PATHS[path]
-        seen = {"reused 3 MB": ([], []), "fresh 94 MB": ([], [])}
-        iterations = {"shm": (300, 20), "tcp": (20, 2)}[path]
-        for _ in range(options.turns):
-            ours = run_ours(options.bench, tls, options.rounds)
-            seen["reused 3 MB"][0].append(ours["request_reused"]["gb_per_s"]["median"])
-            seen["fresh 94 MB"][0].append(ours["request"]["gb_per_s"]["median"])
-            seen["reused 3 MB"][1].append(
-                run_perftest(options.perftest, tls, PIECE_BYTES, iterations[0]))
-            seen["fresh 94 MB"][1].append(
-                run_perftest(options.perftest, tls, TOTAL_BYTES, iterations[1]))
-        for memory, (our_rates, peer_rates) in seen.items():
-            our_rate = statistics.median(our_rates)
-            peer_rate = statistics.median(peer_rates)
-            rows.append({
-                "path": path, "ucx_path": ours["path"], "memory": memory,
-                "sluice_gb_per_s": our_rate, "perftest_gb_per_s": peer_rate,
-                "sluice_all": our_rates, "perftest_all": peer_rates,
-                "ratio": our_rate / peer_rate})
-
-    print(f"{'path':<5} {'memory':<12} {'sluice GB/s':>12} {'perftest GB/s':>14} {'ratio':>6}",
-          file=sys.stderr)
-    for row in rows:
-        print(f"{row['path']:<5} {row['memory']:<12} {row['sluice_gb_per_s']:>12.2f} "
-              f"{row['perftest_gb_per_s']:>14.2f} {row['ratio']:>6.2f}", file=sys.stderr)
-    print(json.dumps({"load_average": os.getloadavg()[0], "cores": os.cpu_count(), "rows": rows},
-                     indent=2))
-    sys.exit(0 if all(row["ratio"] >= options.target for row in rows) else 1)
+    options = parse()
+    os.makedirs(options.out, exist_ok=True)
+    rows, notes, lanes = Rows(), [], {}
+    try:
+        for path in options.paths:
+            lanes[path] = measure_path(rows, path, options, notes)
+    except Missing as error:
+        sys.exit(str(error))
+    report = {
+        "machine": {"cores": os.cpu_count(), "load_average": os.getloadavg()[0],
+                    "kernel": platform.release(),
+                    "tcp_congestion_control": transfer_report.congestion_control()},
+        "turns": options.turns, "lanes": lanes, "notes": notes, "rows": rows.list(),
+    }
+    report["ratios"] = transfer_report.ratios(report["rows"])
+    with open(os.path.join(options.out, "transfer.json"), "w") as file:
+        json.dump(report, file, indent=1)
+    transfer_report.write(report, options.out)
+    low = [ratio for ratio in report["ratios"] if ratio["ratio"] < ratio["target"]]
+    sys.exit(1 if options.check and low else 0)
 
 
 if __name__ == "__main__":
