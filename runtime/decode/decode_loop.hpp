@@ -12,54 +12,25 @@
 #include <vector>
 
 #include "runtime/config/config.hpp"
+#include "runtime/decode/decode_compute.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/transfer/mailbox.hpp"
-#include "runtime/transfer/messages.hpp"
 
 namespace sluice::runtime {
 
-// A sequence whose prompt is in the pool and whose first token is known.
-struct DecodeJob {
-  RequestId request = 0;
-  KvSequence sequence;  // blocks for the prompt and the whole answer
-  TokenId first_token = 0;
-  std::int64_t tokens_max = 0;  // of the answer, the first token included
-  bool ignore_end = false;
-  SamplingOptions sampling;
-  std::int64_t prefill_end_us = 0;  // on this host's clock; 0: on another's
-};
-
-struct DecodeEvent {
-  struct Loaded {
-    bool ready = false;
-    std::string error;
-  };
-  struct Token {
-    std::int64_t index = 0;
-    TokenId token = 0;
-    FinishReason finish = FinishReason::kNone;
-    std::int64_t handover_us = 0;  // on the first decoded token
-  };
-  struct Failed {
-    Error error;
-  };
-
-  RequestId request = 0;
-  std::variant<Loaded, Token, Failed> what;
-  std::vector<KvBlockId> blocks;  // with a sequence's last event: to be released
-};
-
 // Owns the engine and a thread. The pool belongs to the communication thread, which acquires and
 // releases blocks; this loop reads and writes only the blocks of its sequences.
-class DecodeLoop {
+class DecodeLoop final : public DecodeCompute {
  public:
   // `emit` is called on the loop's thread. `model`, `pool` and `end_tokens` must outlive the loop.
   DecodeLoop(const ModelFile& model, const DecodeConfig& config, KvPool& pool,
              std::span<const TokenId> end_tokens, std::function<void(DecodeEvent)> emit);
-  ~DecodeLoop();
+  ~DecodeLoop() override;
 
-  void submit(DecodeJob job) { commands_.push(std::make_unique<DecodeJob>(std::move(job))); }
-  void cancel(RequestId request) { commands_.push(request); }
+  void submit(DecodeJob job) override {
+    commands_.push(std::make_unique<DecodeJob>(std::move(job)));
+  }
+  void cancel(RequestId request) override { commands_.push(request); }
 
  private:
   using Command = std::variant<std::unique_ptr<DecodeJob>, RequestId>;  // start, or cancel
@@ -87,9 +58,5 @@ class DecodeLoop {
   std::vector<float> logits_;
   std::thread thread_;
 };
-
-// How an answer goes on after its token number `produced` (counted from 1).
-FinishReason finish_after(TokenId token, std::int64_t produced, std::int64_t tokens_max,
-                          bool ignore_end, std::span<const TokenId> end_tokens);
 
 }  // namespace sluice::runtime

@@ -2,87 +2,98 @@
 // A decode worker: grants memory, checks what lands in it, and turns it into tokens.
 #pragma once
 
-#include <deque>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <span>
+#include <string>
+#include <vector>
 
-#include "runtime/decode/decode_loop.hpp"
-#include "runtime/frames/codec_pool.hpp"
-#include "runtime/frames/pipeline_set.hpp"
-#include "runtime/transfer/arena.hpp"
-#include "runtime/transfer/receive_session.hpp"
+#include "runtime/decode/decode_compute.hpp"
+#include "runtime/decode/frame_unpacker.hpp"
+#include "runtime/frames/kept_rows.hpp"
+#include "runtime/transfer/receive_engine.hpp"
 #include "runtime/transfer/worker_node.hpp"
 
 namespace sluice::runtime {
 
-class DecodeWorker : public WorkerNode {
+struct DecodeWorkerOptions {
+  std::int64_t vocab = 0;               // of the model
+  std::span<const TokenId> end_tokens;  // borrowed
+  int codec_threads = 1;                // that take frames apart; 0: the worker's own thread does
+  std::size_t slot_bytes_max = std::size_t{64} << 20;
+  // Told what a person should know, in a sentence; may be empty.
+  std::function<void(const std::string&)> warn;
+};
+DecodeWorkerOptions decode_worker_options(const ClusterConfig& config, std::int64_t vocab,
+                                          std::span<const TokenId> end_tokens);
+
+class DecodeWorker : public WorkerNode, private FrameSink {
  public:
-  // Borrows all but the pool; they must outlive it.
-  DecodeWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model,
-               const PipelineSet& pipelines, std::unique_ptr<KvPool> pool,
-               std::span<const TokenId> end_tokens);
+  // Borrows cluster and decoder; they must outlive it. `pool` holds this rank's part of the cache.
+  DecodeWorker(Cluster& cluster, DecodeWorkerOptions options, const kernels::FrameDecoder& decoder,
+               std::unique_ptr<KvPool> pool, const DecodeComputeFactory& make_compute);
+  ~DecodeWorker() override;
 
   // Serves until the router says stop or is gone (kUnavailable), or the model cannot be loaded.
-  Status run();
+  Status run() { return serve(); }
+
+  ReceiveEngine::Memory memory() const { return engine_.memory(); }
+  std::int64_t free_blocks() const { return pool_->free_blocks(); }
 
  private:
-  struct Want {
-    comm::NodeId source = 0;
-    WantMessage message;
+  // A request whose frames are coming.
+  struct Receiving {
+    ReceiveTerms terms;
+    KeptRows kept;
+    UnpackTarget target;
+    std::int64_t unpack_us = 0;    // spent on it so far, over threads
+    std::int64_t manifest_us = 0;  // when the last manifest came
+
+    Receiving(const CacheRange& range, const ReceiveTerms& of)
+        : terms(of), kept(range, of.prompt_tokens) {}
   };
-  // A frame that was decoded, or could not be.
-  struct FrameDone {
-    RequestId request = 0;
-    std::uint64_t epoch = 0;
-    MadeFrame frame;
-    Result<kernels::FrameInfo> info;
-    std::int64_t took_us = 0;
-  };
-  // A sequence in the decode loop.
+  // A sequence that is being decoded.
   struct Running {
     RequestTimeline timeline;
   };
 
   void on_message(comm::NodeId peer, MessageType type, Bytes payload) override;
-  void on_operation(comm::OperationId, const Status&) override {}  // it posts none
-  void on_peer_lost(comm::NodeId peer, const Status& status) override;
+  void on_operation(const comm::Completion&) override {}  // it posts none
+  void on_peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate fate) override;
+  void on_peer_silent(comm::NodeId peer) override;
+  void on_peer_back(comm::NodeId peer) override;
+  void on_joined(comm::NodeId peer) override;
   void on_turn() override;
 
-  void take_want(comm::NodeId peer, Bytes payload);
-  void take_pieces(comm::NodeId peer, Bytes payload);
-  void take_manifest(comm::NodeId peer, Bytes payload);
-  void take_failed(comm::NodeId peer, Bytes payload);
-  void take_cancel(Bytes payload);
-  void take(DecodeEvent& event);
-  void take(FrameDone done);
-  FrameDone unpack(const ReceiveSession& session, const MadeFrame& frame,
-                   kernels::Scratch& scratch) const;
-  bool is_known(RequestId request) const;
-  void grant_waiting();
-  bool grant(const Want& want);
-  ReceiveSession* session_of(RequestId request, std::uint64_t epoch);
-  ReceiveSession* session_of(comm::NodeId source, RequestId request, std::uint64_t epoch);
-  void fail(ReceiveSession& session, const Error& error);
-  void complete_if_ready(ReceiveSession& session);
-  void start(ReceiveSession& session);
-  void close(RequestId request);
+  Result<bool> open(RequestId request, const ReceiveTerms& terms) override;
+  void take(const LandedFrame& frame) override;
+  void complete(RequestId request, const std::vector<ManifestMessage>& manifests) override;
+  void drop(RequestId request, const Error& error, bool tell) override;
 
-  const kernels::FrameDecoder& decoder_;
-  const KvShape shape_;
-  const std::int64_t vocab_;
+  void take_cancel(Bytes payload);
+  void take_done(FrameUnpacker::Done done);
+  void take_event(DecodeEvent& event);
+  Status check(const Receiving& receiving, const std::vector<ManifestMessage>& manifests) const;
+  void start(RequestId request, Receiving& receiving, const ManifestMessage& manifest);
+  void watch_writers();
+  void watch_quarantine();
+
+  const DecodeWorkerOptions options_;
+  const CacheRange range_;  // what this rank holds
   std::unique_ptr<KvPool> pool_;
-  std::span<const TokenId> end_tokens_;
-  Arena arena_;
-  std::uint64_t next_epoch_ = 1;
-  Mailbox<DecodeEvent> events_;
-  std::deque<Want> waiting_;  // in order of arrival, so that a large request is not starved
-  std::map<RequestId, ReceiveSession> sessions_;
+  std::map<RequestId, std::unique_ptr<Receiving>> receiving_;
   std::map<RequestId, Running> running_;
-  kernels::Scratch scratch_;  // of this thread
-  Mailbox<FrameDone> frames_done_;
-  CodecPool codec_pool_;              // after what its tasks use
-  std::unique_ptr<DecodeLoop> loop_;  // last: its thread uses the mailbox and the pool
+  std::set<comm::NodeId> writers_;              // with open handoffs
+  std::optional<std::int64_t> quarantined_us_;  // since when most of the arena is
+  bool has_warned_ = false;
+  Mailbox<DecodeEvent> events_;
+  FrameUnpacker unpacker_;
+  ReceiveEngine engine_;
+  std::unique_ptr<DecodeCompute> compute_;  // last: its thread uses the mailbox and the pool
 };
 
 }  // namespace sluice::runtime

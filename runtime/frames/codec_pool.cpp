@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/frames/codec_pool.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace sluice::runtime {
 
 CodecPool::CodecPool(int threads) {
-  for (int i = 0; i < std::max(threads, 1); ++i) threads_.emplace_back([this] { work(); });
+  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
 CodecPool::~CodecPool() {
@@ -20,6 +19,7 @@ CodecPool::~CodecPool() {
 }
 
 void CodecPool::submit(Task task) {
+  if (threads_.empty()) return task(scratch_);
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));

@@ -18,6 +18,7 @@ class CodecPool {
   // Gets the scratch of the thread it runs on.
   using Task = std::function<void(kernels::Scratch&)>;
 
+  // Without threads every task is done within submit(), which then has one caller.
   explicit CodecPool(int threads);
   ~CodecPool();  // what is queued is still done
   CodecPool(const CodecPool&) = delete;
@@ -33,6 +34,7 @@ class CodecPool {
   std::condition_variable filled_;
   std::deque<Task> tasks_;
   bool is_ending_ = false;
+  kernels::Scratch scratch_;  // of the caller, where there are no threads
   std::vector<std::thread> threads_;
 };
 

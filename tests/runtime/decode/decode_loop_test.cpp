@@ -11,15 +11,6 @@
 namespace sluice::runtime {
 namespace {
 
-TEST(DecodeLoop, FinishReasons) {
-  const std::vector<TokenId> end{7};
-  EXPECT_EQ(finish_after(1, 1, 3, false, end), FinishReason::kNone);
-  EXPECT_EQ(finish_after(1, 3, 3, false, end), FinishReason::kLength);
-  EXPECT_EQ(finish_after(7, 1, 3, false, end), FinishReason::kStop);
-  EXPECT_EQ(finish_after(7, 1, 3, true, end), FinishReason::kNone);
-  EXPECT_EQ(finish_after(7, 3, 3, true, end), FinishReason::kLength);
-}
-
 // Runs `jobs` together and gives the tokens of each, after its first.
 std::map<RequestId, std::vector<TokenId>> run(std::int64_t sequences_max, int jobs) {
   const TinyModel model(tiny_spec());
