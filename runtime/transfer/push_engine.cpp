@@ -291,11 +291,11 @@ void PushEngine::Impl::turn() {
 
 // Says what there is to say of each handoff: frames that have landed, the manifest, a last word.
 void PushEngine::Impl::settle(PushLink& link) {
-  // From the back: one that ends leaves the list.
-  for (std::size_t i = link.handoffs().size(); i-- > 0;) {
-    if (const Status told = settle(*link.handoffs()[i]); !told) {
-      return fail_link(link, told.error());
-    }
+  for (std::size_t i = 0; i < link.handoffs().size();) {
+    PushHandoff* handoff = link.handoffs()[i];
+    if (const Status told = settle(*handoff); !told) return fail_link(link, told.error());
+    // One that ended has left the list.
+    if (i < link.handoffs().size() && link.handoffs()[i] == handoff) ++i;
   }
 }
 
