@@ -43,6 +43,8 @@ class GenerateStream {
   virtual ~GenerateStream() = default;
   // Blocks for the next token. An Error ends the stream: never a plausible token instead.
   virtual Result<GenerateEvent> next() = 0;
+  // Whether next() would return at once; for whoever must not block.
+  virtual bool has_next() const { return true; }
   virtual void cancel() = 0;                     // any thread; next() then ends with kCancelled
   virtual RequestTimeline timeline() const = 0;  // complete after the last event
 };

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/router/router.hpp"
 
-#include <algorithm>
-
 #include "runtime/router/open_requests.hpp"
-#include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -12,34 +9,44 @@ namespace {
 // Workers finish the chunk or step they are in before they say goodbye.
 constexpr std::int64_t kGoodbyeTimeoutUs = 10'000'000;
 
+Error stopping() { return make_error(ErrorCode::kUnavailable, "the server is stopping"); }
+
 }  // namespace
 
 Router::Router(Cluster& cluster, std::unique_ptr<scheduler::Policy> policy, RouterOptions options)
     : WorkerNode(cluster), policy_(std::move(policy)), options_(std::move(options)) {
   for (const Role role : {Role::kPrefill, Role::kDecode}) {
-    for (const comm::NodeId node : cluster.nodes_of(role)) workers_[node].role = role;
+    for (const comm::NodeId node : cluster.nodes_of(role)) roster_.add(node, role);
   }
 }
 
 Status Router::run() {
+  begin();
+  loop();
+  return finish();
+}
+
+void Router::begin() {
   // A peer's death is noticed on a connection of ours, and so far only they have sent to us.
-  for (const auto& [node, worker] : workers_) {
+  for (const auto& [node, worker] : roster_.workers()) {
+    watch(node);
     if (const Status opened = cluster_.transport->flush(node, 0); !opened) {
-      on_peer_lost(node, opened);
+      on_peer_lost(node, opened, comm::PeerFate::kUnknown);
     }
   }
-  loop();
+}
+
+Status Router::finish() {
   ended_ = true;
   refuse_late();
   return end_;
 }
 
-// A submission that came when the loop was over. Any thread; the mailbox orders it with ended_.
+// What came when the loop was over. Any thread; the mailbox orders it with ended_.
 void Router::refuse_late() {
   for (Command& command : commands_.drain()) {
-    if (auto* late = std::get_if<Submission>(&command)) {
-      late->stream->fail(make_error(ErrorCode::kUnavailable, "the server is stopping"));
-    }
+    if (auto* late = std::get_if<Submission>(&command)) late->stream->fail(stopping());
+    if (auto* late = std::get_if<Admission>(&command)) late->answer.set_value(stopping());
   }
 }
 
@@ -50,13 +57,13 @@ void Router::stop() {
 
 Result<std::unique_ptr<GenerateStream>> Router::submit(GenerateRequest request) {
   SLUICE_TRY(check_request(request, options_.limits));
-  if (stop_asked_) return make_error(ErrorCode::kUnavailable, "the server is stopping");
+  if (stop_asked_) return stopping();
   if (open_requests_.fetch_add(1) >= kOpenRequestsMax) {
     open_requests_.fetch_sub(1);
     return make_error(ErrorCode::kResourceExhausted, "too many requests are open");
   }
   const RequestId id = next_id_++;
-  auto stream = std::make_shared<TokenStream>(monotonic_us());
+  auto stream = std::make_shared<TokenStream>(now_us());
   commands_.push(Submission{id, std::move(request), stream});
   if (ended_) {
     refuse_late();
@@ -69,14 +76,61 @@ Result<std::unique_ptr<GenerateStream>> Router::submit(GenerateRequest request) 
   });
 }
 
+Result<JoinAnswer> Router::join(comm::NodeId node, Hello hello) {
+  Admission admission{node, std::move(hello), {}};
+  auto answer = admission.answer.get_future();
+  commands_.push(std::move(admission));
+  if (ended_) {
+    refuse_late();
+  } else {
+    cluster_.transport->wake();
+  }
+  return answer.get();
+}
+
+Status Router::check_join(comm::NodeId node) const {
+  if (stop_asked_) return stopping();
+  const Roster::Worker* worker = roster_.find(node);
+  if (worker == nullptr) return {};  // Cluster::admit() has the words for it
+  if (!announced_) {
+    return make_error(ErrorCode::kUnavailable, "the cluster is still starting");
+  }
+  if (worker->is_alive && !worker->is_silent) {
+    return make_error(ErrorCode::kUnavailable,
+                      roster_.name(node) + " is alive and answers: end that process first");
+  }
+  return {};
+}
+
+Result<JoinAnswer> Router::take_join(comm::NodeId node, Hello hello) {
+  SLUICE_TRY(check_join(node));
+  if (node < cluster_.hellos.size()) hello.incarnation = cluster_.hellos[node].incarnation + 1;
+  SLUICE_TRY(cluster_.admit(node, hello));
+  admitted(node);
+  return JoinAnswer{hello.incarnation, cluster_.router, cluster_.hellos};
+}
+
+void Router::on_joined(comm::NodeId node) {
+  // Nothing of the process before is waited for; it can have been silent only.
+  leave(node, "was replaced by another process");
+  Roster::Worker& worker = *roster_.find(node);
+  worker = {.role = worker.role, .has_joined = true};
+  const JoinedMessage joined{node, cluster_.hellos[node].encode()};
+  for (const auto& [other, state] : roster_.workers()) {
+    if (other != node && state.is_alive) (void)send(other, MessageType::kJoined, joined);
+  }
+  watch(node);
+  tell(roster_.name(node) + " has joined and loads its model");
+}
+
 void Router::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
   switch (type) {
     case MessageType::kLoading:
       return take_loading(peer, payload);
     case MessageType::kToken:
-      return take_token(payload);
+      return take_token(peer, payload);
     case MessageType::kFailed:
-      return take_failed(payload);
+      return take_failed(peer, payload);
     case MessageType::kGoodbye:
       return take_goodbye(peer, payload);
     default:
@@ -86,186 +140,103 @@ void Router::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
 
 void Router::take_loading(comm::NodeId peer, Bytes payload) {
   const auto loading = LoadingMessage::decode(payload);
-  const auto worker = workers_.find(peer);
-  if (!loading || worker == workers_.end()) return;
+  Roster::Worker* worker = roster_.find(peer);
+  if (!loading || worker == nullptr || !worker->is_alive) return;
   if (!loading->error.empty()) {
-    end_ = make_error(ErrorCode::kUnavailable, "rank " + std::to_string(peer) + " (" +
-                                                   role_name(worker->second.role) +
-                                                   "): " + loading->error);
-    worker->second.said_goodbye = true;
+    const std::string sentence = roster_.name(peer) + ": " + loading->error;
+    worker->said_goodbye = true;
+    if (worker->has_joined) {
+      worker->is_alive = false;
+      return tell(sentence);
+    }
+    end_ = make_error(ErrorCode::kUnavailable, sentence);
     return stop();
   }
-  worker->second.ready = worker->second.ready || loading->ready;
+  if (loading->ready && !worker->is_ready && worker->has_joined) {
+    tell(roster_.name(peer) + " is ready");
+  }
+  worker->is_ready = worker->is_ready || loading->ready;
+  if (announced_) return;
   if (options_.on_loading) options_.on_loading(peer, loading->done);
-  const bool all_ready = std::all_of(workers_.begin(), workers_.end(),
-                                     [](const auto& entry) { return entry.second.ready; });
-  if (!all_ready || announced_) return;
+  if (!roster_.all_ready()) return;
   announced_ = true;
   if (options_.on_ready) options_.on_ready();
 }
 
-scheduler::Snapshot Router::snapshot() const {
-  scheduler::Snapshot snapshot;
-  for (const auto& [node, worker] : workers_) {
-    scheduler::WorkerState state{.node = node, .alive = worker.alive};
-    for (const auto& [id, request] : requests_) {
-      if (worker.role == Role::kPrefill && request.decision.prefill_node == node) {
-        state.requests += request.prefilled ? 0 : 1;
-        state.queued_tokens += request.prefilled ? 0 : request.prompt_tokens;
-      }
-      if (worker.role == Role::kDecode && request.decision.decode_node == node) {
-        state.requests += 1;
-        state.queued_tokens += request.tokens_left;
-      }
-    }
-    (worker.role == Role::kPrefill ? snapshot.prefill : snapshot.decode).push_back(state);
-  }
-  return snapshot;
-}
-
-void Router::place(Submission submission) {
-  const auto prompt_tokens = static_cast<std::int64_t>(submission.request.prompt.size());
-  const auto decision = policy_->decide(
-      snapshot(),
-      {.prompt_tokens = prompt_tokens, .output_tokens_max = submission.request.tokens_max});
-  Request& request = requests_[submission.id];
-  request.stream = std::move(submission.stream);
-  request.prompt_tokens = prompt_tokens;
-  request.tokens_left = submission.request.tokens_max;
-  if (shutdown_since_us_) {
-    return fail(submission.id, make_error(ErrorCode::kUnavailable, "the server is stopping"));
-  }
-  if (!decision) return fail(submission.id, decision.error());
-  request.decision = *decision;
-  SubmitMessage submit;
-  submit.request = submission.id;
-  submit.decode_node = decision->decode_node;
-  submit.tokens_max = submission.request.tokens_max;
-  submit.ignore_end = submission.request.ignore_end;
-  submit.sampling = submission.request.sampling;
-  submit.pipeline = std::move(submission.request.pipeline);
-  submit.question_tokens = submission.request.question_tokens;
-  submit.prompt = std::move(submission.request.prompt);
-  if (const Status sent = send(decision->prefill_node, MessageType::kSubmit, submit); !sent) {
-    fail(submission.id, sent.error());
-  }
-}
-
-void Router::take_token(Bytes payload) {
-  auto message = TokenMessage::decode(payload);
-  if (!message) return;
-  const auto found = requests_.find(message->request);
-  if (found == requests_.end()) return;  // cancelled meanwhile
-  Request& request = found->second;
-  request.prefilled = true;
-  request.early.emplace(message->index, *message);
-  // Messages may overtake each other; tokens may not.
-  while (!request.early.empty() && request.early.begin()->first == request.next_index) {
-    const TokenMessage token = std::move(request.early.begin()->second);
-    request.early.erase(request.early.begin());
-    ++request.next_index;
-    --request.tokens_left;
-    request.stream->push({token.token, token.finish}, token.timeline);
-    if (token.finish != FinishReason::kNone) {
-      requests_.erase(found);
-      open_requests_.fetch_sub(1);
-      return;
-    }
-  }
-}
-
-void Router::take_failed(Bytes payload) {
-  const auto failed = FailedMessage::decode(payload);
-  if (!failed) return;
-  const auto found = requests_.find(failed->request);
-  if (found == requests_.end()) return;
-  // The other worker may hold memory for it, and not know.
-  withdraw(found->second, failed->request);
-  fail(failed->request, make_error(failed->code, failed->message));
-}
-
-// Both workers may hold memory for the request; each frees its own.
-void Router::withdraw(const Request& request, RequestId id) {
-  for (const comm::NodeId node : {request.decision.prefill_node, request.decision.decode_node}) {
-    const auto worker = workers_.find(node);
-    if (worker == workers_.end() || !worker->second.alive) continue;
-    (void)send(node, MessageType::kCancel, CancelMessage{id});
-  }
-}
-
-void Router::fail(RequestId id, const Error& error) {
-  const auto found = requests_.find(id);
-  if (found == requests_.end()) return;
-  found->second.stream->fail(error);
-  requests_.erase(found);
-  open_requests_.fetch_sub(1);
-}
-
-void Router::cancel(RequestId id) {
-  const auto found = requests_.find(id);
-  if (found == requests_.end()) return;
-  withdraw(found->second, id);
-  fail(id, make_error(ErrorCode::kCancelled, "the request was cancelled"));
-}
-
-void Router::on_peer_lost(comm::NodeId peer, const Status& status) {
-  const auto worker = workers_.find(peer);
-  if (worker == workers_.end() || !worker->second.alive) return;
-  worker->second.alive = false;
-  worker->second.said_goodbye = true;
-  if (!worker->second.ready && !shutdown_since_us_) {
+void Router::on_peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate /*fate*/) {
+  Roster::Worker* worker = roster_.find(peer);
+  if (worker == nullptr || !worker->is_alive) return;
+  worker->is_alive = false;
+  worker->is_silent = false;
+  const bool was_expected = std::exchange(worker->said_goodbye, true);
+  if (!worker->is_ready && !worker->has_joined && !shutdown_since_us_) {
     end_ = make_error(ErrorCode::kUnavailable,
-                      "rank " + std::to_string(peer) + " (" + role_name(worker->second.role) +
-                          ") went away while loading: " + status.error().message);
+                      roster_.name(peer) + " went away while loading: " + why.error().message);
     stop();
   }
-  std::vector<RequestId> lost;
-  for (const auto& [id, request] : requests_) {
-    if (request.decision.decode_node == peer ||
-        (request.decision.prefill_node == peer && !request.prefilled)) {
-      lost.push_back(id);
-    }
+  if (!was_expected) tell(roster_.name(peer) + " has ended: " + why.error().message);
+  leave(peer, "went away with the request");
+}
+
+void Router::on_peer_silent(comm::NodeId peer) {
+  Roster::Worker* worker = roster_.find(peer);
+  if (worker == nullptr || !worker->is_alive) return;
+  worker->is_silent = true;
+  worker->silent_since_us = now_us();
+  if (!announced_ || shutdown_since_us_) return;
+  tell(roster_.name(peer) + " does not answer");
+  for (const RequestId id : waiting_for(peer)) {
+    Request& request = requests_.at(id);
+    // With nobody else to do it, the wait goes on for a while.
+    if (request.next_index != 0 || !roster_.has_usable(worker->role)) continue;
+    retry(id, make_error(ErrorCode::kUnavailable, roster_.name(peer) + " does not answer"), {peer});
   }
-  for (const RequestId id : lost) {
-    withdraw(requests_.at(id), id);
-    fail(id, make_error(ErrorCode::kUnavailable, "rank " + std::to_string(peer) + " (" +
-                                                     role_name(worker->second.role) +
-                                                     ") went away with the request"));
-  }
+}
+
+void Router::on_peer_back(comm::NodeId peer) {
+  Roster::Worker* worker = roster_.find(peer);
+  if (worker == nullptr) return;
+  worker->is_silent = false;
+  if (announced_ && !shutdown_since_us_) tell(roster_.name(peer) + " answers again");
 }
 
 void Router::take_goodbye(comm::NodeId peer, Bytes payload) {
   const auto goodbye = GoodbyeMessage::decode(payload);
-  const auto worker = workers_.find(peer);
-  if (!goodbye || worker == workers_.end()) return;
-  worker->second.said_goodbye = true;
-  reports_.push_back(
-      {peer, worker->second.role, goodbye->memory_peak_bytes, goodbye->memory_file_bytes});
+  Roster::Worker* worker = roster_.find(peer);
+  if (!goodbye || worker == nullptr || worker->said_goodbye) return;
+  worker->said_goodbye = true;
+  reports_.push_back({peer, worker->role, goodbye->memory_peak_bytes, goodbye->memory_file_bytes});
+}
+
+void Router::tell(const std::string& sentence) {
+  if (options_.on_worker_change && !shutdown_since_us_) options_.on_worker_change(sentence);
 }
 
 void Router::begin_shutdown() {
-  shutdown_since_us_ = monotonic_us();
+  shutdown_since_us_ = now_us();
   while (!requests_.empty()) cancel(requests_.begin()->first);
-  for (const auto& [node, worker] : workers_) {
-    if (!worker.alive) continue;
+  for (const auto& [node, worker] : roster_.workers()) {
+    if (!worker.is_alive) continue;
     (void)cluster_.transport->send(node, static_cast<std::uint16_t>(MessageType::kShutdown), {});
   }
 }
 
 bool Router::shutdown_is_over() const {
-  const bool all_gone = std::all_of(workers_.begin(), workers_.end(),
-                                    [](const auto& entry) { return entry.second.said_goodbye; });
-  return all_gone || monotonic_us() - *shutdown_since_us_ > kGoodbyeTimeoutUs;
+  return roster_.all_said_goodbye() || now_us() - *shutdown_since_us_ > kGoodbyeTimeoutUs;
+}
+
+void Router::take(Command& command) {
+  if (auto* submission = std::get_if<Submission>(&command)) return take(std::move(*submission));
+  if (auto* admission = std::get_if<Admission>(&command)) {
+    return admission->answer.set_value(take_join(admission->node, std::move(admission->hello)));
+  }
+  cancel(std::get<RequestId>(command));
 }
 
 void Router::on_turn() {
-  for (Command& command : commands_.drain()) {
-    if (auto* submission = std::get_if<Submission>(&command)) {
-      place(std::move(*submission));
-    } else {
-      cancel(std::get<RequestId>(command));
-    }
-  }
+  for (Command& command : commands_.drain()) take(command);
+  place_waiting();
+  give_up_on_silent();
   if (stop_asked_ && !shutdown_since_us_) begin_shutdown();
   if (shutdown_since_us_ && shutdown_is_over()) end_loop();
 }

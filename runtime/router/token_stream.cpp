@@ -3,8 +3,6 @@
 
 #include <atomic>
 
-#include "runtime/telemetry/clock.hpp"
-
 namespace sluice::runtime {
 namespace {
 
@@ -19,6 +17,7 @@ class PulledStream : public GenerateStream {
   PulledStream& operator=(const PulledStream&) = delete;
 
   Result<GenerateEvent> next() override { return stream_->next(); }
+  bool has_next() const override { return stream_->has_next(); }
   void cancel() override {
     if (!cancelled_.exchange(true)) cancel_();
   }
@@ -32,13 +31,13 @@ class PulledStream : public GenerateStream {
 
 }  // namespace
 
-void TokenStream::push(const GenerateEvent& event, const RequestTimeline& timeline) {
+void TokenStream::push(const GenerateEvent& event, const RequestTimeline& timeline,
+                       std::int64_t now_us) {
   {
     const std::lock_guard lock(mutex_);
     if (over_) return;
-    const std::int64_t now_us = monotonic_us() - submitted_us_;
-    if (first_token_us_ == 0) first_token_us_ = now_us;
-    total_us_ = now_us;
+    total_us_ = now_us - submitted_us_;
+    if (first_token_us_ == 0) first_token_us_ = total_us_;
     timeline_ = timeline;
     events_.push_back(event);
     over_ = event.finish != FinishReason::kNone;
@@ -66,6 +65,11 @@ Result<GenerateEvent> TokenStream::next() {
   const GenerateEvent event = events_.front();
   events_.pop_front();
   return event;
+}
+
+bool TokenStream::has_next() const {
+  const std::lock_guard lock(mutex_);
+  return over_ || !events_.empty();
 }
 
 RequestTimeline TokenStream::timeline() const {

@@ -17,11 +17,13 @@ class TokenStream {
  public:
   explicit TokenStream(std::int64_t submitted_us) : submitted_us_(submitted_us) {}
 
-  // `timeline`: the workers' part so far; times seen by the user are filled in here.
-  void push(const GenerateEvent& event, const RequestTimeline& timeline);
+  // `timeline`: the workers' part so far; times seen by the user are filled in here. `now_us` and
+  // `submitted_us` are on one clock.
+  void push(const GenerateEvent& event, const RequestTimeline& timeline, std::int64_t now_us);
   void fail(Error error);
 
   Result<GenerateEvent> next();
+  bool has_next() const;
   RequestTimeline timeline() const;
   bool is_over() const;
 

@@ -26,7 +26,8 @@ struct RequestTimeline {
   std::int64_t handover_us = 0;
   std::int64_t first_token_us = 0;  // submitted until the first token was handed to the user
   std::int64_t total_us = 0;        // submitted until the last token
-  std::uint64_t kv_bytes_raw = 0;   // BF16, before any codec
+  std::int64_t attempts = 1;  // more: workers before failed, and the parts are those of the last
+  std::uint64_t kv_bytes_raw = 0;  // BF16, before any codec
   std::uint64_t kv_bytes_wire = 0;
   double kept_share = 1.0;        // of K and V, after selection
   double link_bytes_per_s = 0.0;  // while writes of this request were in flight

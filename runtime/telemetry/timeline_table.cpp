@@ -114,6 +114,7 @@ std::string format_timeline(const RequestTimeline& timeline) {
   text_row(table, "decode rate",
            decode_rate > 0 ? fmt::format("{:.1f} tokens/s", decode_rate) : "-");
   text_row(table, "total", milliseconds(timeline.total_us));
+  if (timeline.attempts > 1) text_row(table, "attempts", human_count(timeline.attempts));
   table.rule("└", "┴", "┘");
   return table.take();
 }

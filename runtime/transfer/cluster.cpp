@@ -61,8 +61,7 @@ Status open(Cluster& cluster, const ClusterConfig& config, Hello& hello) {
   return {};
 }
 
-Hello introduce(Cluster& cluster, const Result<ClusterConfig>& config, std::size_t ranks,
-                const JoinRequest& request) {
+Hello hello_of(const Cluster& cluster, const JoinRequest& request) {
   Hello hello;
   hello.protocol_version = kProtocolVersion;
   hello.model_fingerprint = request.model_fingerprint;
@@ -70,6 +69,12 @@ Hello introduce(Cluster& cluster, const Result<ClusterConfig>& config, std::size
   hello.profile_hash = request.profile_hash;
   hello.host = cluster.host;
   hello.error = request.error;
+  return hello;
+}
+
+Hello introduce(Cluster& cluster, const Result<ClusterConfig>& config, std::size_t ranks,
+                const JoinRequest& request) {
+  Hello hello = hello_of(cluster, request);
   const auto fail = [&](const Error& error) {
     if (hello.error.empty()) hello.error = error.message;
     return hello;
@@ -129,6 +134,19 @@ Status connect(Cluster& cluster) {
   return {};
 }
 
+// Whom it cannot reach has ended, and will join anew like this one.
+void connect_to_living(Cluster& cluster) {
+  for (std::size_t rank = 0; rank < cluster.hellos.size(); ++rank) {
+    const auto node = static_cast<comm::NodeId>(rank);
+    const Hello& hello = cluster.hellos[rank];
+    if (node == cluster.self || !cluster.transport->connect(node, hello.address)) continue;
+    if (cluster.hellos[cluster.self].role == Role::kPrefill && hello.role == Role::kDecode) {
+      auto arena = cluster.transport->import_region(node, hello.arena_key);
+      if (arena) cluster.arenas[node] = *arena;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<comm::NodeId> Cluster::nodes_of(Role role) const {
@@ -185,6 +203,38 @@ Result<Cluster> join_cluster(comm::Bootstrap& bootstrap, const Result<ClusterCon
                                                    role_name(mine.role) +
                                                    "): " + connected.error().message);
   }
+  return cluster;
+}
+
+Result<Cluster> join_running_cluster(comm::NodeId self, const ClusterConfig& config,
+                                     const JoinRequest& request, const AskToJoin& ask) {
+  const auto refuse = [](const std::string& why) {
+    return make_error(ErrorCode::kInvalidArgument, why);
+  };
+  if (!request.error.empty()) return refuse(request.error);
+  if (self >= config.ranks.size()) {
+    return refuse("the configuration names " + std::to_string(config.ranks.size()) +
+                  " ranks, and none is rank " + std::to_string(self));
+  }
+  if (config.ranks[self] == Role::kRouter) return refuse("a router cannot join its own cluster");
+  Cluster cluster;
+  cluster.self = self;
+  cluster.host = boot_id();
+  Hello mine = hello_of(cluster, request);
+  mine.role = config.ranks[self];
+  mine.config_hash = config_hash(config);
+  SLUICE_TRY(open(cluster, config, mine));
+  JoinAnswer answer = SLUICE_TRY(ask(mine));
+  mine.incarnation = answer.incarnation;
+  if (answer.hellos.size() != config.ranks.size() || answer.router >= answer.hellos.size() ||
+      answer.router == self || answer.incarnation < 2) {
+    return make_error(ErrorCode::kCorrupt, "the router's answer does not fit the configuration");
+  }
+  cluster.router = answer.router;
+  cluster.hellos = std::move(answer.hellos);
+  cluster.hellos[self] = std::move(mine);
+  connect_to_living(cluster);
+  SLUICE_TRY(cluster.transport->flush(cluster.router, 0));
   return cluster;
 }
 

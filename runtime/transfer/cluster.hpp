@@ -2,6 +2,7 @@
 // Joining a cluster: every rank says hello once, then all can reach each other.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,6 +32,13 @@ struct Cluster {
   Status admit(comm::NodeId node, const Hello& hello);
 };
 
+// What a process is told that takes a rank's place later on.
+struct JoinAnswer {
+  std::uint64_t incarnation = 0;
+  comm::NodeId router = 0;
+  std::vector<Hello> hellos;  // by rank; its own as it has given it
+};
+
 // What this rank brings. `error` not empty: it cannot serve, and all others shall know.
 struct JoinRequest {
   std::uint64_t model_fingerprint = 0;
@@ -45,5 +53,11 @@ struct JoinRequest {
 // this rank alone cannot reach another.
 Result<Cluster> join_cluster(comm::Bootstrap& bootstrap, const Result<ClusterConfig>& config,
                              const JoinRequest& request);
+
+// Joins a cluster that is running, as the rank `self`: `ask` brings this process's hello to the
+// router and returns its answer. The Error is one sentence for this process's user.
+using AskToJoin = std::function<Result<JoinAnswer>(const Hello&)>;
+Result<Cluster> join_running_cluster(comm::NodeId self, const ClusterConfig& config,
+                                     const JoinRequest& request, const AskToJoin& ask);
 
 }  // namespace sluice::runtime

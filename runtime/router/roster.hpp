@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the router knows of its workers: who can be given work now, and why the others cannot.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "comm/transport.hpp"
+#include "runtime/config/config.hpp"
+#include "scheduler/snapshot.hpp"
+
+namespace sluice::runtime {
+
+// Which workers a request is placed on.
+struct WorkerLoad {
+  std::int64_t requests = 0;
+  std::int64_t queued_tokens = 0;
+};
+
+class Roster {
+ public:
+  struct Worker {
+    Role role = Role::kPrefill;
+    bool is_alive = true;  // as far as the transport knows
+    bool is_ready = false;
+    bool is_silent = false;
+    bool has_joined = false;  // after the cluster's start, in place of another
+    bool said_goodbye = false;
+    std::int64_t silent_since_us = 0;
+
+    bool is_usable() const { return is_alive && is_ready && !is_silent; }
+  };
+
+  void add(comm::NodeId node, Role role);
+  // Null for a node that is no worker.
+  Worker* find(comm::NodeId node);
+  const Worker* find(comm::NodeId node) const;
+  const std::map<comm::NodeId, Worker>& workers() const { return workers_; }
+
+  bool all_ready() const;
+  bool all_said_goodbye() const;
+  bool has_usable(Role role) const;
+  // Nobody of the role can be given work now, but somebody may come back or become ready.
+  bool may_return(Role role) const;
+
+  // For a policy; `loads` by node. Who is to be avoided counts as alive only where nobody else of
+  // that role can be given work.
+  scheduler::Snapshot snapshot(const std::map<comm::NodeId, WorkerLoad>& loads,
+                               const std::set<comm::NodeId>& avoid) const;
+
+  // "rank 3 (decode)"
+  std::string name(comm::NodeId node) const;
+  // Why nobody of this role can be given work: every one of them with its state.
+  std::string why_none(Role role) const;
+
+ private:
+  std::map<comm::NodeId, Worker> workers_;
+};
+
+}  // namespace sluice::runtime
