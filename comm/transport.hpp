@@ -48,7 +48,9 @@ enum class CompletionKind : std::uint8_t {
   kFlushDone,  // every write posted to that peer before the flush is visible there
   kSendDone,   // the message's bytes may be reused (send() copies, so seldom needed)
   kMessage,    // a message arrived: `peer`, `type`, `payload`
-  kPeerLost,   // the peer's endpoint failed; its pending operations complete with errors
+  // The peer's endpoint failed; its pending operations complete with errors. Where that said
+  // kUnknown and the peer is proven gone later, a second one says kGone. connect() starts anew.
+  kPeerLost,
 };
 
 // What is proven about a lost peer's writes: a process that only fell silent may go on writing.

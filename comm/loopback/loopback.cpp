@@ -28,7 +28,11 @@ struct Mailbox {
   std::mutex mutex;
   std::condition_variable changed;
   // All below are guarded by the mutex.
-  std::deque<Completion> completions;
+  struct News {
+    Completion completion;
+    std::uint64_t sender = 0;  // kMessage: its token
+  };
+  std::deque<News> news;
   std::unordered_map<std::uint32_t, std::shared_ptr<Memory>> regions;
   bool is_woken = false;
   bool is_dead = false;
@@ -38,13 +42,28 @@ struct Mailbox {
     std::uint64_t connection = 0;  // the watcher's
   };
   std::vector<Watcher> watchers;
-  // Peers whose loss would be news, by the connection that it ends.
-  std::unordered_map<NodeId, std::uint64_t> open_connections;
+  struct OpenConnection {
+    std::uint64_t serial = 0;
+    std::uint64_t token = 0;  // the peer's
+  };
+  // Peers whose loss would be news.
+  std::unordered_map<NodeId, OpenConnection> open_connections;
 
   void push(Completion completion) {
     {
       const std::lock_guard lock(mutex);
-      completions.push_back(std::move(completion));
+      news.push_back({std::move(completion), 0});
+    }
+    changed.notify_one();
+  }
+
+  // Drops what another instance than the one we are connected to says in a node's name.
+  void push_message(Completion message, std::uint64_t token) {
+    {
+      const std::lock_guard lock(mutex);
+      const auto open = open_connections.find(message.peer);
+      if (open != open_connections.end() && open->second.token != token) return;
+      news.push_back({std::move(message), token});
     }
     changed.notify_one();
   }
@@ -53,14 +72,14 @@ struct Mailbox {
   void lose(NodeId peer, std::uint64_t connection) {
     const std::lock_guard lock(mutex);
     const auto open = open_connections.find(peer);
-    if (open == open_connections.end() || open->second != connection) return;
+    if (open == open_connections.end() || open->second.serial != connection) return;
     open_connections.erase(open);
     Completion lost;
     lost.kind = CompletionKind::kPeerLost;
     lost.peer = peer;
     lost.status = make_error(ErrorCode::kUnavailable, "peer " + std::to_string(peer) + " is lost");
     lost.fate = PeerFate::kGone;
-    completions.push_back(std::move(lost));
+    news.push_back({std::move(lost), 0});
     changed.notify_one();
   }
 };
@@ -190,7 +209,11 @@ Status LoopbackTransport::connect(NodeId peer, Bytes address) {
   Connection connection{*token, next_connection_++, hub_->find(*token)};
   {
     const std::lock_guard lock(mailbox_->mutex);
-    mailbox_->open_connections[peer] = connection.serial;
+    mailbox_->open_connections[peer] = {connection.serial, *token};
+    std::erase_if(mailbox_->news, [&](const Mailbox::News& news) {
+      return news.completion.kind == CompletionKind::kMessage && news.completion.peer == peer &&
+             news.sender != *token;
+    });
   }
   // A peer that died before this, or dies while we connect, has nobody left to tell us.
   if (!watch(connection, peer)) mailbox_->lose(peer, connection.serial);
@@ -318,7 +341,7 @@ Status LoopbackTransport::send(NodeId peer, std::uint16_t type, Bytes payload,
   message.peer = options_.self;
   message.type = type;
   message.payload.assign(payload.begin(), payload.end());
-  connection->mailbox->push(std::move(message));
+  connection->mailbox->push_message(std::move(message), token_);
   complete(CompletionKind::kSendDone, peer, operation);
   return {};
 }
@@ -334,11 +357,12 @@ void LoopbackTransport::complete(CompletionKind kind, NodeId peer, OperationId o
 
 std::size_t LoopbackTransport::poll(std::span<Completion> completions) {
   const std::lock_guard lock(mailbox_->mutex);
-  auto& queue = mailbox_->completions;
-  const std::size_t count = std::min(completions.size(), queue.size());
-  const auto end = queue.begin() + static_cast<std::ptrdiff_t>(count);
-  std::move(queue.begin(), end, completions.begin());
-  queue.erase(queue.begin(), end);
+  auto& news = mailbox_->news;
+  const std::size_t count = std::min(completions.size(), news.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    completions[i] = std::move(news.front().completion);
+    news.pop_front();
+  }
   return count;
 }
 
@@ -347,7 +371,7 @@ void LoopbackTransport::wait(std::chrono::milliseconds timeout) {
   // A deadline far away overflows the clock; a day is as good as for ever.
   const auto limit = std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24));
   mailbox_->changed.wait_for(lock, limit,
-                             [&] { return mailbox_->is_woken || !mailbox_->completions.empty(); });
+                             [&] { return mailbox_->is_woken || !mailbox_->news.empty(); });
   mailbox_->is_woken = false;
 }
 

@@ -66,6 +66,8 @@ std::vector<std::byte> seal_region_key(const RegionKey& key) {
   ByteWriter writer;
   writer.put(key.address);
   writer.put(key.bytes);
+  writer.put(key.region);
+  writer.put(static_cast<std::uint32_t>(key.kind));
   writer.put_array(Bytes(key.packed));
   return seal(kKeyMagic, writer.bytes());
 }
@@ -76,6 +78,13 @@ Result<RegionKey> open_region_key(Bytes sealed) {
   RegionKey key;
   key.address = SLUICE_TRY(reader.get<std::uint64_t>());
   key.bytes = SLUICE_TRY(reader.get<std::uint64_t>());
+  key.region = SLUICE_TRY(reader.get<std::uint32_t>());
+  const auto kind = SLUICE_TRY(reader.get<std::uint32_t>());
+  if (kind > static_cast<std::uint32_t>(MemoryKind::kCuda)) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "a region key names a kind of memory unknown here");
+  }
+  key.kind = static_cast<MemoryKind>(kind);
   key.packed = SLUICE_TRY(reader.get_array<std::byte>());
   if (key.bytes > std::numeric_limits<std::uint64_t>::max() - key.address) {
     return make_error(ErrorCode::kInvalidArgument, "a region key names impossible addresses");

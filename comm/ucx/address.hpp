@@ -8,6 +8,7 @@
 
 #include "comm/ucx/process_watch.hpp"
 #include "kernels/core/bytes.hpp"
+#include "kernels/core/device.hpp"
 
 namespace sluice::comm::ucx {
 
@@ -24,6 +25,8 @@ Result<PeerAddress> open_address(Bytes sealed);
 struct RegionKey {
   std::uint64_t address = 0;  // in the owner's address space
   std::uint64_t bytes = 0;
+  std::uint32_t region = 0;  // the owner's id of it
+  MemoryKind kind = MemoryKind::kHost;
   std::vector<std::byte> packed;  // UCX's remote key
 };
 

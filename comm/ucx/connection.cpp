@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "comm/ucx/lanes.hpp"
+
 namespace sluice::comm::ucx {
 namespace {
 
@@ -16,18 +18,16 @@ std::int64_t monotonic_us() {
       .count();
 }
 
-// Lines such as "#   lane[0]:  6:posix/memory.0 md[3]  -> md[3]/posix/sysdev[255] am am_bw#0".
-void add_printed_lanes(const std::string& printed, std::vector<std::string>& names) {
-  for (std::size_t at = printed.find("lane["); at != std::string::npos;
-       at = printed.find("lane[", at + 1)) {
-    const std::size_t line_end = std::min(printed.find('\n', at), printed.size());
-    const std::string line = printed.substr(at, line_end - at);
-    const std::size_t slash = line.find('/');
-    const std::size_t colon = line.rfind(':', slash);
-    if (slash == std::string::npos || colon == std::string::npos) continue;
-    std::string name = line.substr(colon + 1, line.find_first_of(" .", slash) - colon - 1);
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  }
+std::vector<std::string> endpoint_lanes(ucp_ep_h endpoint) {
+  char* text = nullptr;
+  std::size_t text_bytes = 0;
+  std::FILE* stream = open_memstream(&text, &text_bytes);
+  if (stream == nullptr) return {};
+  ucp_ep_print_info(endpoint, stream);
+  std::fclose(stream);
+  std::vector<std::string> names = parse_lanes({text, text_bytes});
+  std::free(text);
+  return names;
 }
 
 }  // namespace
@@ -38,10 +38,14 @@ Connection::Connection(NodeId peer, PeerAddress address, std::uint64_t serial, E
 Connection::~Connection() { stop_watching(); }
 
 void Connection::on_error(void* argument, ucp_ep_h, ucs_status_t status) {
-  auto* connection = static_cast<Connection*>(argument);
-  if (connection->closing_) return;
-  connection->loss_.fail(ucs_status_string(status), connection->watch_.descriptor.number() >= 0,
-                         monotonic_us());
+  static_cast<Connection*>(argument)->fail(ucs_status_string(status));
+}
+
+void Connection::fail(std::string reason) {
+  if (closing_) return;
+  loss_.fail(std::move(reason),
+             {.is_watched = watch_.descriptor.number() >= 0, .lands_by_itself = lands_by_itself_},
+             monotonic_us());
 }
 
 void Connection::end_process() {
@@ -79,7 +83,12 @@ Result<ucp_ep_h> Connection::open(ucp_worker_h worker, Lane lane) {
   params.err_handler.cb = &Connection::on_error;
   params.err_handler.arg = this;
   const ucs_status_t status = ucp_ep_create(worker, &params, &endpoint.handle);
-  if (status == UCS_OK) return endpoint.handle;
+  if (status == UCS_OK) {
+    const bool is_first = endpoints().size() == 1;
+    lands_by_itself_ =
+        ucx::lands_by_itself(endpoint_lanes(endpoint.handle)) || (!is_first && lands_by_itself_);
+    return endpoint.handle;
+  }
   endpoint.handle = nullptr;
   return ucx_error(ErrorCode::kUnavailable, "no way to reach peer " + std::to_string(peer_),
                    status);
@@ -121,14 +130,11 @@ bool Connection::is_drained() {
 std::vector<std::string> Connection::lanes() const {
   std::vector<std::string> names;
   for (const ucp_ep_h endpoint : endpoints()) {
-    char* text = nullptr;
-    std::size_t text_bytes = 0;
-    std::FILE* stream = open_memstream(&text, &text_bytes);
-    if (stream == nullptr) continue;
-    ucp_ep_print_info(endpoint, stream);
-    std::fclose(stream);
-    add_printed_lanes({text, text_bytes}, names);
-    std::free(text);
+    for (std::string& name : endpoint_lanes(endpoint)) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) {
+        names.push_back(std::move(name));
+      }
+    }
   }
   return names;
 }

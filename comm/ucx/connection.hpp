@@ -33,9 +33,17 @@ class Connection {
 
   // The lane's endpoint, created if there is none yet.
   Result<ucp_ep_h> open(ucp_worker_h worker, Lane lane);
+  // Of open(): false where the owner of the memory lands the writes, ours there and the peer's
+  // here.
+  bool lands_by_itself() const { return lands_by_itself_; }
+  // Writes that the peer is to land, so far; they are numbered from 1.
+  std::uint64_t next_write() { return ++posted_writes_; }
+  std::uint64_t posted_writes() const { return posted_writes_; }
   // The endpoints that are open.
   std::vector<ucp_ep_h> endpoints() const;
 
+  // An endpoint failed, or the peer said that it gave the connection up.
+  void fail(std::string reason);
   // Starts to cut the endpoints: operations that UCX still has complete with errors.
   void start_close();
   // Its process is of no more interest: the user closed or replaced the connection.
@@ -57,7 +65,7 @@ class Connection {
   void operation_started() { ++pending_operations_; }
   void operation_ended() { --pending_operations_; }
 
-  // The transports of the endpoints' lanes as UCX prints them, each once: "posix/memory".
+  // The transports of the endpoints' lanes, each once: "posix/memory".
   std::vector<std::string> lanes() const;
 
  private:
@@ -75,6 +83,8 @@ class Connection {
   EventSet* watches_;
   ProcessWatch watch_;
   bool has_looked_ = false;
+  bool lands_by_itself_ = true;
+  std::uint64_t posted_writes_ = 0;
   std::array<Endpoint, 2> endpoints_;
   std::size_t pending_operations_ = 0;
   bool closing_ = false;

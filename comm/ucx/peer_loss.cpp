@@ -5,45 +5,24 @@
 
 namespace sluice::comm::ucx {
 
-void PeerLoss::fail(std::string reason, bool is_watched, std::int64_t now_us) {
+void PeerLoss::fail(std::string reason, const Facts& facts, std::int64_t now_us) {
   if (is_lost()) return;
   failed_us_ = now_us;
-  is_watched_ = is_watched;
+  is_watched_ = facts.is_watched;
+  is_gone_ = !facts.lands_by_itself;
   reason_ = std::move(reason);
 }
 
 void PeerLoss::end_process(std::int64_t now_us) {
-  if (has_ended()) return;
-  fail("its process has ended", true, now_us);
-  ended_us_ = now_us;
-  busy_us_ = now_us;
-}
-
-void PeerLoss::progressed(bool was_idle, std::int64_t now_us) {
-  if (!has_ended()) return;
-  if (rounds_ < kDryRounds) ++rounds_;
-  if (!was_idle) busy_us_ = now_us;
-}
-
-bool PeerLoss::is_dry(std::int64_t now_us) const {
-  if (now_us - ended_us_ < kDryUs) return false;
-  return now_us - busy_us_ >= kDryUs || rounds_ >= kDryRounds;
-}
-
-bool PeerLoss::is_pending() const {
-  return is_lost() && (!reported_ || (has_ended() && *reported_ != PeerFate::kGone));
+  fail("its process has ended", {}, now_us);
+  is_gone_ = true;
 }
 
 std::optional<PeerFate> PeerLoss::take_report(std::int64_t now_us) {
   if (!is_lost() || reported_ == PeerFate::kGone) return std::nullopt;
-  if (has_ended()) {
-    if (!is_dry(now_us)) return std::nullopt;
-    reported_ = PeerFate::kGone;
-    return reported_;
-  }
+  if (is_gone_) return reported_ = PeerFate::kGone;
   if (reported_ || (is_watched_ && now_us - failed_us_ < kProofWaitUs)) return std::nullopt;
-  reported_ = PeerFate::kUnknown;
-  return reported_;
+  return reported_ = PeerFate::kUnknown;
 }
 
 }  // namespace sluice::comm::ucx

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the transport posts and what UCX calls back: writes, flushes and messages.
+// What the transport posts: writes, flushes and messages.
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -9,7 +10,10 @@
 namespace sluice::comm::ucx {
 namespace {
 
-constexpr std::size_t kMessageBytesMax = std::size_t{1} << 30;  // a lying sender costs no more
+constexpr std::size_t kMessageBytesMax = std::size_t{1} << 30;
+// A piece of a write that the peer lands is one packet of UCX's TCP, which takes 64 KiB with its
+// headers: a larger one is put together in a buffer of its own before we get it.
+constexpr std::size_t kPieceBytesMax = 60 * 1024;
 
 std::string peer_name(NodeId peer) { return "peer " + std::to_string(peer); }
 
@@ -45,19 +49,47 @@ Status UcxTransport::write(const RemoteRegion& target, std::size_t offset_bytes,
                                                    " belongs to a connection that is gone");
   }
   auto state = start_operation(way.connection, CompletionKind::kWriteDone, operation);
-  state->key = imported.key;
-  ucp_request_param_t params{};
-  params.op_attr_mask =
-      UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FLAG_MULTI_SEND;
-  params.cb.send = &UcxTransport::on_operation_done;
-  params.user_data = state.get();
+  if (way.connection->lands_by_itself()) {
+    put(way.endpoint, imported, offset_bytes, source, *state);
+  } else {
+    write_by_messages(way.endpoint, imported, offset_bytes, source, *state);
+  }
+  return finish_start(std::move(state));
+}
+
+void UcxTransport::put(ucp_ep_h endpoint, const ImportedRegion& target, std::size_t offset_bytes,
+                       Bytes source, Operation& operation) {
+  operation.key = target.key;
+  ucp_request_param_t params = part_params(operation);
+  params.op_attr_mask |= UCP_OP_ATTR_FLAG_MULTI_SEND;
   if (const LocalRegion* local = region_around(source)) {
     params.op_attr_mask |= UCP_OP_ATTR_FIELD_MEMH;
     params.memh = local->memory;
   }
-  void* request = ucp_put_nbx(way.endpoint, source.data(), source.size(),
-                              imported.address + offset_bytes, imported.key.get(), &params);
-  return finish_start(request, std::move(state));
+  add_part(operation, ucp_put_nbx(endpoint, source.data(), source.size(),
+                                  target.address + offset_bytes, target.key.get(), &params));
+}
+
+void UcxTransport::write_by_messages(ucp_ep_h endpoint, const ImportedRegion& target,
+                                     std::size_t offset_bytes, Bytes source, Operation& operation) {
+  ucp_request_param_t params = part_params(operation);
+  params.op_attr_mask |= UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FLAG_MULTI_SEND;
+  params.flags = UCP_AM_SEND_FLAG_EAGER;
+  WriteHeader header;
+  header.instance = instance_;
+  header.serial = operation.connection->serial();
+  header.region = target.region;
+  operation.header.resize((source.size() + kPieceBytesMax - 1) / kPieceBytesMax * sizeof(header));
+  std::byte* header_at = operation.header.data();
+  for (std::size_t at = 0; at < source.size(); at += kPieceBytesMax) {
+    const Bytes piece = source.subspan(at, std::min(kPieceBytesMax, source.size() - at));
+    header.sequence = operation.connection->next_write();
+    header.offset_bytes = offset_bytes + at;
+    std::memcpy(header_at, &header, sizeof(header));
+    add_part(operation, ucp_am_send_nbx(endpoint, kWriteId, header_at, sizeof(header), piece.data(),
+                                        piece.size(), &params));
+    header_at += sizeof(header);
+  }
 }
 
 // Both lanes: "were my messages delivered" is asked by a flush too.
@@ -65,24 +97,44 @@ Status UcxTransport::flush(NodeId peer, OperationId operation) {
   Connection* connection = SLUICE_TRY(usable_connection(peer));
   // Nothing was posted yet: asked of a peer that can be reached all the same.
   if (connection->endpoints().empty()) SLUICE_TRY(connection->open(worker_.get(), Lane::kControl));
-  const std::vector<ucp_ep_h> endpoints = connection->endpoints();
   auto state = start_operation(connection, CompletionKind::kFlushDone, operation);
-  state->parts = static_cast<int>(endpoints.size());
-  ucp_request_param_t params{};
-  params.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
-  params.cb.send = &UcxTransport::on_operation_done;
-  params.user_data = state.get();
-  for (const ucp_ep_h endpoint : endpoints) {
-    void* request = ucp_ep_flush_nbx(endpoint, &params);
-    if (UCS_PTR_IS_PTR(request)) continue;
-    --state->parts;
-    if (request != nullptr) state->status = UCS_PTR_STATUS(request);
+  if (connection->lands_by_itself()) {
+    flush_endpoints(*connection, *state);
+  } else if (Status asked = ask_for_flush(*connection, *state); !asked) {
+    connection->operation_ended();
+    return asked;
   }
-  if (state->parts == 0) {
-    finish(std::move(state));
-  } else {
-    (void)state.release();  // the callback's
+  return finish_start(std::move(state));
+}
+
+void UcxTransport::flush_endpoints(Connection& connection, Operation& operation) {
+  const ucp_request_param_t params = part_params(operation);
+  for (const ucp_ep_h endpoint : connection.endpoints()) {
+    add_part(operation, ucp_ep_flush_nbx(endpoint, &params));
   }
+}
+
+// The question goes behind the messages, and names the writes that are to have landed: its answer
+// stands for both lanes.
+Status UcxTransport::ask_for_flush(Connection& connection, Operation& operation) {
+  const ucp_ep_h endpoint = SLUICE_TRY(connection.open(worker_.get(), Lane::kControl));
+  FlushHeader header;
+  header.instance = instance_;
+  header.serial = connection.serial();
+  header.sequence = connection.posted_writes();
+  header.flush = next_flush_++;
+  header.sender = options_.self;
+  operation.header.resize(sizeof(header));
+  std::memcpy(operation.header.data(), &header, sizeof(header));
+  ucp_request_param_t params = part_params(operation);
+  params.op_attr_mask |= UCP_OP_ATTR_FIELD_FLAGS;
+  params.flags = UCP_AM_SEND_FLAG_EAGER;
+  void* request = ucp_am_send_nbx(endpoint, kFlushId, operation.header.data(), sizeof(header),
+                                  address_.data(), address_.size(), &params);
+  add_part(operation, request);
+  if (UCS_PTR_IS_ERR(request)) return {};
+  asking_[header.flush] = &operation;
+  ++operation.parts;
   return {};
 }
 
@@ -92,15 +144,26 @@ Status UcxTransport::send(NodeId peer, std::uint16_t type, Bytes payload, Operat
   }
   const Way way = SLUICE_TRY(usable_way(peer, Lane::kControl));
   auto state = start_operation(way.connection, CompletionKind::kSendDone, operation);
-  state->header = {options_.self, type, 0, instance_};
+  const MessageHeader header{options_.self, type, 0, instance_};
+  state->header.resize(sizeof(header));
+  std::memcpy(state->header.data(), &header, sizeof(header));
   state->payload.assign(payload.begin(), payload.end());
+  ucp_request_param_t params = part_params(*state);
+  params.op_attr_mask |= UCP_OP_ATTR_FIELD_FLAGS;
+  // Never by rendezvous: over TCP the sender would then write into a buffer of the receiver's, and
+  // one that dies or stops half way would leave the buffer without an owner.
+  params.flags = UCP_AM_SEND_FLAG_EAGER;
+  add_part(*state, ucp_am_send_nbx(way.endpoint, kMessageId, state->header.data(), sizeof(header),
+                                   state->payload.data(), state->payload.size(), &params));
+  return finish_start(std::move(state));
+}
+
+ucp_request_param_t UcxTransport::part_params(Operation& operation) {
   ucp_request_param_t params{};
   params.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
-  params.cb.send = &UcxTransport::on_operation_done;
-  params.user_data = state.get();
-  void* request = ucp_am_send_nbx(way.endpoint, kMessageId, &state->header, sizeof(state->header),
-                                  state->payload.data(), state->payload.size(), &params);
-  return finish_start(request, std::move(state));
+  params.cb.send = &UcxTransport::on_part_done;
+  params.user_data = &operation;
+  return params;
 }
 
 std::unique_ptr<UcxTransport::Operation> UcxTransport::start_operation(Connection* connection,
@@ -115,28 +178,38 @@ std::unique_ptr<UcxTransport::Operation> UcxTransport::start_operation(Connectio
   return operation;
 }
 
-// Takes UCX's answer to an operation just posted: refused, done, or to be called back.
-Status UcxTransport::finish_start(void* request, std::unique_ptr<Operation> operation) {
+void UcxTransport::add_part(Operation& operation, void* request) {
   if (UCS_PTR_IS_ERR(request)) {
-    operation->connection->operation_ended();
-    return ucx_error(ErrorCode::kUnavailable,
-                     peer_name(operation->connection->peer()) + " cannot be reached",
-                     UCS_PTR_STATUS(request));
+    operation.status = UCS_PTR_STATUS(request);
+  } else if (request != nullptr) {
+    ++operation.parts;  // to be called back
   }
-  if (request == nullptr) {
-    finish(std::move(operation));
-  } else {
-    (void)operation.release();  // the callback's
-  }
-  return {};
 }
 
-void UcxTransport::on_operation_done(void* request, ucs_status_t status, void* user_data) {
+Status UcxTransport::finish_start(std::unique_ptr<Operation> operation) {
+  if (operation->parts != 0) {
+    (void)operation.release();  // the last part's
+    return {};
+  }
+  if (operation->status == UCS_OK) {
+    finish(std::move(operation));
+    return {};
+  }
+  operation->connection->operation_ended();
+  return ucx_error(ErrorCode::kUnavailable,
+                   peer_name(operation->connection->peer()) + " cannot be reached",
+                   operation->status);
+}
+
+void UcxTransport::on_part_done(void* request, ucs_status_t status, void* user_data) {
   ucp_request_free(request);
   auto* operation = static_cast<Operation*>(user_data);
+  operation->transport->end_part(operation, status);
+}
+
+void UcxTransport::end_part(Operation* operation, ucs_status_t status) {
   if (status != UCS_OK) operation->status = status;
-  if (--operation->parts != 0) return;
-  operation->transport->finish(std::unique_ptr<Operation>(operation));
+  if (--operation->parts == 0) finish(std::unique_ptr<Operation>(operation));
 }
 
 void UcxTransport::finish(std::unique_ptr<Operation> operation) {
@@ -153,60 +226,6 @@ void UcxTransport::finish(std::unique_ptr<Operation> operation) {
                                   peer_name(connection->peer()), operation->status);
   }
   push(std::move(completion));
-}
-
-void UcxTransport::push_message(const MessageHeader& header, std::vector<std::byte> payload) {
-  // A node that was started again is the new one; what the old one still says is not.
-  const auto found = connections_.find(header.sender);
-  if (found != connections_.end() && found->second->address().instance != header.instance) return;
-  Completion completion;
-  completion.kind = CompletionKind::kMessage;
-  completion.peer = header.sender;
-  completion.type = header.type;
-  completion.payload = std::move(payload);
-  news_.push_back({std::move(completion), header.instance});
-}
-
-ucs_status_t UcxTransport::on_message(void* argument, const void* header, std::size_t header_bytes,
-                                      void* data, std::size_t bytes,
-                                      const ucp_am_recv_param_t* params) {
-  auto* transport = static_cast<UcxTransport*>(argument);
-  MessageHeader message;
-  if (header_bytes != sizeof(message)) return UCS_OK;  // not from us: dropped
-  std::memcpy(&message, header, sizeof(message));
-  if ((params->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) == 0) {
-    const auto* first = static_cast<const std::byte*>(data);
-    transport->push_message(message, std::vector<std::byte>(first, first + bytes));
-    return UCS_OK;
-  }
-  if (bytes > kMessageBytesMax) return UCS_ERR_EXCEEDS_LIMIT;
-  auto incoming =
-      std::make_unique<Incoming>(Incoming{transport, message, std::vector<std::byte>(bytes)});
-  ucp_request_param_t receive{};
-  receive.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
-  receive.cb.recv_am = &UcxTransport::on_data_received;
-  receive.user_data = incoming.get();
-  void* request = ucp_am_recv_data_nbx(transport->worker_.get(), data, incoming->payload.data(),
-                                       bytes, &receive);
-  if (UCS_PTR_IS_ERR(request)) return UCS_PTR_STATUS(request);
-  if (request == nullptr) {
-    transport->push_message(message, std::move(incoming->payload));
-  } else {
-    incoming.release();
-    ++transport->incoming_count_;
-  }
-  return UCS_INPROGRESS;  // the descriptor is the receive operation's now
-}
-
-void UcxTransport::on_data_received(void* request, ucs_status_t status, std::size_t,
-                                    void* user_data) {
-  const std::unique_ptr<Incoming> incoming(static_cast<Incoming*>(user_data));
-  --incoming->transport->incoming_count_;
-  // A sender that died in the middle of a message: whole or not at all.
-  if (status == UCS_OK) {
-    incoming->transport->push_message(incoming->header, std::move(incoming->payload));
-  }
-  ucp_request_free(request);
 }
 
 }  // namespace sluice::comm::ucx

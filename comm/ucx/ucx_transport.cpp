@@ -53,18 +53,10 @@ Status UcxTransport::start() {
   context_ = SLUICE_TRY(open_context());
   worker_ = SLUICE_TRY(open_worker(context_.get()));
 
-  ucp_am_handler_param_t handler{};
-  handler.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS |
-                       UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG;
-  handler.id = kMessageId;
-  handler.flags = UCP_AM_FLAG_WHOLE_MSG;
-  handler.cb = &UcxTransport::on_message;
-  handler.arg = this;
-  ucs_status_t status = ucp_worker_set_am_recv_handler(worker_.get(), &handler);
-  if (status != UCS_OK) return ucx_error(ErrorCode::kInternal, "no message handler", status);
+  SLUICE_TRY(set_handlers());
 
   int worker_descriptor = -1;  // UCX's own
-  status = ucp_worker_get_efd(worker_.get(), &worker_descriptor);
+  ucs_status_t status = ucp_worker_get_efd(worker_.get(), &worker_descriptor);
   if (status != UCS_OK) {
     return ucx_error(ErrorCode::kUnavailable, "UCX cannot sleep with these transports", status);
   }
@@ -93,7 +85,10 @@ UcxTransport::~UcxTransport() {
   if (worker_ == nullptr) return;
   // First what was posted may leave, then every endpoint is cut.
   for (const auto& [peer, connection] : connections_) {
-    if (!connection->endpoints().empty() && !connection->is_lost()) (void)flush(peer, 0);
+    if (connection->endpoints().empty() || connection->is_lost()) continue;
+    auto leaving = start_operation(connection.get(), CompletionKind::kFlushDone, 0);
+    flush_endpoints(*connection, *leaving);
+    (void)finish_start(std::move(leaving));
   }
   linger([this] {
     return std::any_of(connections_.begin(), connections_.end(),
@@ -101,7 +96,9 @@ UcxTransport::~UcxTransport() {
   });
   for (auto& [peer, connection] : connections_) retire(std::move(connection));
   connections_.clear();
-  linger([this] { return !retired_.empty() || incoming_count_ != 0; });
+  for (auto& [instance, connection] : ways_back_) retire(std::move(connection));
+  ways_back_.clear();
+  linger([this] { return !retired_.empty(); });
   imported_.clear();
   for (auto& [id, local] : regions_) ucp_mem_unmap(context_.get(), local.memory);
   worker_.reset();
@@ -122,6 +119,7 @@ Status UcxTransport::connect(NodeId peer, Bytes address) {
   auto& connection = connections_[peer];
   if (connection != nullptr) {
     if (!connection->is_lost() && connection->address().instance == opened.instance) return {};
+    landings_.give_up(connection->address().instance);
     retire(std::move(connection));
   }
   drop_messages_of_others(peer, opened.instance);
@@ -181,6 +179,8 @@ Result<std::vector<std::byte>> UcxTransport::export_region(const Region& region)
   RegionKey key;
   key.address = reinterpret_cast<std::uintptr_t>(found->second.region.data);
   key.bytes = found->second.region.bytes;
+  key.region = found->second.region.id;
+  key.kind = found->second.region.kind;
   key.packed.assign(first, first + packed_bytes);
   ucp_rkey_buffer_release(packed);
   return seal_region_key(key);
@@ -189,14 +189,19 @@ Result<std::vector<std::byte>> UcxTransport::export_region(const Region& region)
 Result<RemoteRegion> UcxTransport::import_region(NodeId peer, Bytes key) {
   const RegionKey opened = SLUICE_TRY(open_region_key(key));
   const Way way = SLUICE_TRY(usable_way(peer, Lane::kBulk));
+  if (opened.kind != MemoryKind::kHost && !way.connection->lands_by_itself()) {
+    return make_error(ErrorCode::kUnsupported,
+                      "device memory of " + peer_name(peer) + " cannot be written over TCP");
+  }
   ucp_rkey_h remote_key = nullptr;
   const ucs_status_t status = ucp_ep_rkey_unpack(way.endpoint, opened.packed.data(), &remote_key);
   if (status != UCS_OK) {
     return ucx_error(ErrorCode::kInvalidArgument, "a region key cannot be used", status);
   }
   const std::uint32_t id = next_region_++;
-  imported_[id] = {peer, way.connection->serial(), opened.address, opened.bytes,
-                   RemoteKey(remote_key, &ucp_rkey_destroy)};
+  imported_[id] = {peer,           way.connection->serial(),
+                   opened.address, opened.bytes,
+                   opened.region,  RemoteKey(remote_key, &ucp_rkey_destroy)};
   return RemoteRegion{peer, id, opened.bytes};
 }
 
@@ -221,10 +226,24 @@ Result<UcxTransport::Way> UcxTransport::usable_way(NodeId peer, Lane lane) {
 }
 
 void UcxTransport::retire(std::unique_ptr<Connection> connection) {
-  drop_keys(connection->peer(), connection->serial());
   connection->stop_watching();
-  connection->start_close();
+  cut(*connection);
   retired_.push_back(std::move(connection));
+}
+
+// Operations that are pending end with errors.
+void UcxTransport::cut(Connection& connection) {
+  drop_keys(connection.peer(), connection.serial());
+  connection.start_close();
+  for (auto at = asking_.begin(); at != asking_.end();) {
+    Operation* operation = at->second;
+    if (operation->connection != &connection) {
+      ++at;
+      continue;
+    }
+    at = asking_.erase(at);
+    end_part(operation, UCS_ERR_CANCELED);
+  }
 }
 
 // Keys go before the endpoint they were unpacked for; writes in flight hold theirs.
@@ -244,13 +263,15 @@ void UcxTransport::drop_messages_of_others(NodeId peer, std::uint64_t instance) 
 }
 
 void UcxTransport::progress() {
-  int rounds = 0;
-  while (rounds < kProgressRoundsMax && ucp_worker_progress(worker_.get()) != 0) ++rounds;
+  for (int round = 0; round < kProgressRoundsMax && ucp_worker_progress(worker_.get()) != 0;
+       ++round) {
+  }
   if (const std::int64_t now_us = this->now_us(); now_us >= next_look_us_) {
     next_look_us_ = now_us + kLookIntervalUs;
     look_for_ended_processes();
   }
-  report_losses(rounds == 0);
+  if (!asked_.empty()) answer_flushes();
+  report_losses();
   if (!retired_.empty()) {
     std::erase_if(retired_, [](const auto& connection) { return connection->is_drained(); });
   }
@@ -268,19 +289,16 @@ void UcxTransport::look_for_ended_processes() {
   }
 }
 
-void UcxTransport::report_losses(bool was_idle) {
+void UcxTransport::report_losses() {
   is_loss_pending_ = false;
   for (auto& [peer, connection] : connections_) {
     if (!connection->is_lost()) continue;
     if (!connection->is_closing()) {
-      drop_keys(peer, connection->serial());
-      connection->start_close();
+      landings_.give_up(connection->address().instance);
+      cut(*connection);
     }
     PeerLoss& loss = connection->loss();
-    if (!loss.is_pending()) continue;
-    const std::int64_t now_us = this->now_us();
-    loss.progressed(was_idle, now_us);
-    const auto fate = loss.take_report(now_us);
+    const auto fate = loss.take_report(now_us());
     is_loss_pending_ |= loss.is_pending();
     if (!fate) continue;
     Completion completion;
@@ -290,6 +308,14 @@ void UcxTransport::report_losses(bool was_idle) {
         make_error(ErrorCode::kUnavailable, peer_name(peer) + " is lost: " + loss.reason());
     completion.fate = *fate;
     push(std::move(completion));
+  }
+  for (auto at = ways_back_.begin(); at != ways_back_.end();) {
+    if (!at->second->is_lost()) {
+      ++at;
+      continue;
+    }
+    retire(std::move(at->second));
+    at = ways_back_.erase(at);
   }
 }
 

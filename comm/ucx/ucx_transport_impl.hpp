@@ -13,11 +13,16 @@
 #include "comm/ucx/address.hpp"
 #include "comm/ucx/connection.hpp"
 #include "comm/ucx/event_set.hpp"
+#include "comm/ucx/landings.hpp"
 #include "comm/ucx/ucx_handles.hpp"
 
 namespace sluice::comm::ucx {
 
-inline constexpr unsigned kMessageId = 1;  // UCX's active message id
+// UCX's ids of active messages.
+inline constexpr unsigned kMessageId = 1;
+inline constexpr unsigned kWriteId = 2;
+inline constexpr unsigned kFlushId = 3;
+inline constexpr unsigned kFlushAnswerId = 4;
 
 class UcxTransport final : public Transport {
  public:
@@ -50,28 +55,27 @@ class UcxTransport final : public Transport {
     std::uint16_t reserved = 0;
     std::uint64_t instance = 0;  // the sender's
   };
-  // An operation UCX has not finished; UCX holds the pointer, and gives it back with its last part.
+  // An operation that is not finished; every part holds the pointer, the last gives it back.
   struct Operation {
     UcxTransport* transport = nullptr;
     Connection* connection = nullptr;
     CompletionKind kind = CompletionKind::kWriteDone;
     OperationId id = 0;
-    RemoteKey key;  // kept until the write is done
-    MessageHeader header;
+    RemoteKey key;                  // kept until the write is done
+    std::vector<std::byte> header;  // of one active message, or of several one after another
     std::vector<std::byte> payload;
-    int parts = 1;  // requests of UCX that are not done: a flush has one for each lane
+    std::size_t parts = 0;  // requests of UCX and answers of the peer that are still to come
     ucs_status_t status = UCS_OK;
+  };
+  // A peer's question whether its writes have landed.
+  struct Asked {
+    FlushHeader header;
+    std::vector<std::byte> address;  // sealed, of who asks
   };
   // Something for poll().
   struct News {
     Completion completion;
     std::uint64_t instance = 0;  // kMessage: the sender's
-  };
-  // A large message being fetched from its sender.
-  struct Incoming {
-    UcxTransport* transport = nullptr;
-    MessageHeader header;
-    std::vector<std::byte> payload;
   };
   struct LocalRegion {
     ucp_mem_h memory = nullptr;
@@ -82,6 +86,7 @@ class UcxTransport final : public Transport {
     std::uint64_t connection_serial = 0;
     std::uint64_t address = 0;
     std::size_t bytes = 0;
+    std::uint32_t region = 0;  // the owner's id
     RemoteKey key;
   };
 
@@ -98,23 +103,38 @@ class UcxTransport final : public Transport {
   const LocalRegion* region_around(Bytes source) const;
   std::unique_ptr<Operation> start_operation(Connection* connection, CompletionKind kind,
                                              OperationId id);
-  Status finish_start(void* request, std::unique_ptr<Operation> operation);
+  // Counts UCX's reply to a part just posted.
+  void add_part(Operation& operation, void* request);
+  Status finish_start(std::unique_ptr<Operation> operation);
+  void end_part(Operation* operation, ucs_status_t status);
   void finish(std::unique_ptr<Operation> operation);
+  void put(ucp_ep_h endpoint, const ImportedRegion& target, std::size_t offset_bytes, Bytes source,
+           Operation& operation);
+  void write_by_messages(ucp_ep_h endpoint, const ImportedRegion& target, std::size_t offset_bytes,
+                         Bytes source, Operation& operation);
+  void flush_endpoints(Connection& connection, Operation& operation);
+  Status ask_for_flush(Connection& connection, Operation& operation);
+  void land(const WriteHeader& header, Bytes bytes);
+  void answer_flushes();
+  Connection* way_back(const Asked& asked);
+  void cut(Connection& connection);
   void retire(std::unique_ptr<Connection> connection);
   void linger(const std::function<bool()>& busy);
   void drop_keys(NodeId peer, std::uint64_t connection_serial);
   void drop_messages_of_others(NodeId peer, std::uint64_t instance);
   void progress();
   void look_for_ended_processes();
-  void report_losses(bool was_idle);
+  void report_losses();
   void push(Completion completion) { news_.push_back({std::move(completion), 0}); }
-  void push_message(const MessageHeader& header, std::vector<std::byte> payload);
 
-  static void on_operation_done(void* request, ucs_status_t status, void* user_data);
-  static void on_data_received(void* request, ucs_status_t status, std::size_t bytes,
-                               void* user_data);
-  static ucs_status_t on_message(void* argument, const void* header, std::size_t header_bytes,
-                                 void* data, std::size_t bytes, const ucp_am_recv_param_t* params);
+  ucp_request_param_t part_params(Operation& operation);
+  static void on_part_done(void* request, ucs_status_t status, void* user_data);
+  Status set_handlers();
+  template <class Header, void (UcxTransport::*handle)(const Header&, Bytes)>
+  Status set_handler(unsigned id);
+  void on_message(const MessageHeader& header, Bytes payload);
+  void on_flush_asked(const FlushHeader& header, Bytes address);
+  void on_flush_answered(const FlushAnswer& answer, Bytes nothing);
 
   TransportOptions options_;
   // Before everything that UCX may touch, so destroyed last.
@@ -126,13 +146,17 @@ class UcxTransport final : public Transport {
   EventSet watches_;  // peers' processes
   EventSet sleep_;    // UCX, wake_descriptor_ and watches_
   std::unordered_map<NodeId, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> ways_back_;  // by instance
   std::vector<std::unique_ptr<Connection>> retired_;
+  Landings landings_;
+  std::vector<Asked> asked_;                              // by peers, to be answered
+  std::unordered_map<std::uint64_t, Operation*> asking_;  // flushes that a peer will answer
   std::unordered_map<std::uint32_t, LocalRegion> regions_;
   std::unordered_map<std::uint32_t, ImportedRegion> imported_;
   std::deque<News> news_;
   std::uint32_t next_region_ = 1;
   std::uint64_t next_connection_ = 1;
-  std::size_t incoming_count_ = 0;
+  std::uint64_t next_flush_ = 1;
   bool is_loss_pending_ = false;   // progress is to go on: wait() does not sleep for long
   std::int64_t next_look_us_ = 0;  // for processes that ended
 };

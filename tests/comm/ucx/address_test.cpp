@@ -41,19 +41,25 @@ TEST(Address, EveryCutAndEveryFlippedByteIsRefused) {
 }
 
 TEST(RegionKeySeal, ComesBackWholeAndIsNoAddress) {
-  const RegionKey key{0x7f0000001000, 4096, some_bytes(30)};
+  const RegionKey key{0x7f0000001000, 4096, 12, MemoryKind::kCuda, some_bytes(30)};
   const auto sealed = seal_region_key(key);
   const auto opened = open_region_key(sealed);
   ASSERT_TRUE(opened);
   EXPECT_EQ(opened->address, key.address);
   EXPECT_EQ(opened->bytes, key.bytes);
+  EXPECT_EQ(opened->region, key.region);
+  EXPECT_EQ(opened->kind, key.kind);
   EXPECT_EQ(opened->packed, key.packed);
   EXPECT_FALSE(open_address(sealed));
 }
 
 TEST(RegionKeySeal, ARegionThatWrapsAroundIsRefused) {
-  EXPECT_FALSE(open_region_key(seal_region_key({UINT64_MAX - 10, 100, some_bytes(3)})));
-  EXPECT_TRUE(open_region_key(seal_region_key({UINT64_MAX - 100, 100, some_bytes(3)})));
+  EXPECT_FALSE(open_region_key(seal_region_key({UINT64_MAX - 10, 100, 1, {}, some_bytes(3)})));
+  EXPECT_TRUE(open_region_key(seal_region_key({UINT64_MAX - 100, 100, 1, {}, some_bytes(3)})));
+}
+
+TEST(RegionKeySeal, AnUnknownKindOfMemoryIsRefused) {
+  EXPECT_FALSE(open_region_key(seal_region_key({0, 100, 1, MemoryKind{7}, some_bytes(3)})));
 }
 
 }  // namespace

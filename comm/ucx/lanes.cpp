@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/ucx/lanes.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace sluice::comm::ucx {
+
+std::vector<std::string> parse_lanes(std::string_view printed) {
+  // "#   lane[0]:  6:posix/memory.0 md[3]  -> md[3]/posix/sysdev[255] am am_bw#0".
+  std::vector<std::string> names;
+  for (std::size_t at = printed.find("lane["); at != std::string_view::npos;
+       at = printed.find("lane[", at + 1)) {
+    const std::string_view line = printed.substr(at, printed.find('\n', at) - at);
+    const std::size_t slash = line.find('/');
+    const std::size_t colon = line.rfind(':', slash);
+    if (slash == std::string_view::npos || colon == std::string_view::npos) continue;
+    const std::size_t end = std::min(line.find_first_of(" .", slash), line.size());
+    names.emplace_back(line.substr(colon + 1, end - colon - 1));
+  }
+  return names;
+}
+
+bool lands_by_itself(std::span<const std::string> lanes) {
+  // Those with puts of every size; cma and cuda_ipc, which copy large pieces only, come with one.
+  static constexpr std::array<std::string_view, 8> kOneSided{"self/", "posix/", "sysv/", "xpmem/",
+                                                             "rc_",   "dc_",    "gga_",  "srd"};
+  return std::any_of(lanes.begin(), lanes.end(), [](const std::string& lane) {
+    return std::any_of(kOneSided.begin(), kOneSided.end(),
+                       [&](std::string_view prefix) { return lane.starts_with(prefix); });
+  });
+}
+
+}  // namespace sluice::comm::ucx
