@@ -26,6 +26,9 @@ constexpr double kUsPerSecond = 1e6;
 
 // Points are about this far apart at least, so that those kept span a second.
 constexpr std::int64_t kPointUs = 20'000;
+// Writes that end with no longer pause are one burst; how fast a large one is forgotten.
+constexpr std::int64_t kBurstPauseUs = 2'000;
+constexpr double kBurstFading = 0.8;
 // A rate is taken over this much time on the link, or over this much of the clock.
 constexpr std::int64_t kWindowBusyUs = 400'000;
 constexpr std::int64_t kWindowWallUs = 800'000;
@@ -76,7 +79,6 @@ void LinkMeter::dropped(std::size_t bytes, std::int64_t /*now_us*/) { unqueue(by
 void LinkMeter::completed(std::size_t bytes, std::int64_t posted_us, std::int64_t now_us) {
   unqueue(bytes);
   done_bytes_ += bytes;
-  write_bytes_ = bytes;
   advance(posted_us, now_us);
 }
 
@@ -89,24 +91,36 @@ void LinkMeter::flushed(std::int64_t posted_us, std::int64_t now_us) {
   if (waited > 0 && queued_bytes_ == 0) busy_us_ -= static_cast<std::int64_t>(answer);
   advance(posted_us, now_us);
   flushed_busy_us_ = busy_us_;
-  measure(now_us);
+  close_burst(now_us);
 }
 
 void LinkMeter::advance(std::int64_t posted_us, std::int64_t now_us) {
   if (points_.empty()) {
-    points_.push({posted_us, 0, 0});
-    mark_us_ = posted_us;
+    mark_us_ = burst_began_us_ = posted_us;
+    burst_ = {posted_us, 0, 0};
+    points_.push(burst_);
+  }
+  // A stream of writes that end one by one is cut anywhere.
+  if (now_us - burst_.at_us >= kBurstPauseUs || burst_.at_us - burst_began_us_ >= kPointUs) {
+    close_burst(now_us);
   }
   busy_us_ += std::max<std::int64_t>(now_us - std::max(mark_us_, posted_us), 0);
   mark_us_ = std::max(mark_us_, now_us);
-  const Point point{now_us, busy_us_, done_bytes_};
-  const bool is_near = points_.size() >= 2 && now_us - points_.back().at_us < kPointUs &&
+  burst_ = {mark_us_, busy_us_, done_bytes_};
+}
+
+void LinkMeter::close_burst(std::int64_t now_us) {
+  const auto bytes = static_cast<double>(burst_.bytes - burst_began_bytes_);
+  burst_bytes_ = std::max(bytes, burst_bytes_ * kBurstFading);
+  burst_began_us_ = now_us;
+  burst_began_bytes_ = burst_.bytes;
+  const bool is_near = points_.size() >= 2 && burst_.at_us - points_.back().at_us < kPointUs &&
                        points_.back().at_us - points_[points_.size() - 2].at_us < kPointUs;
   if (is_near) {
-    points_.back() = point;
-    return;
+    points_.back() = burst_;
+  } else {
+    points_.push(burst_);
   }
-  points_.push(point);
   measure(now_us);
 }
 
@@ -236,10 +250,10 @@ LinkEstimate LinkMeter::estimate(std::int64_t now_us) const {
     link.free_bytes_per_s = expected_when_idle(link.capacity_bytes_per_s, link.other_bytes_per_s);
   } else {
     link.free_bytes_per_s = ours_;
-    // A write that takes twice as long as it should has shown that the link is slower now.
-    const double bound =
-        2 * per_second(write_bytes_, now_us - std::max(mark_us_, queued_since_us_));
-    if (write_bytes_ > 0 && bound > 0.0 && bound < ours_) {
+    // The next burst is due: by its size, the link is slower now.
+    const auto waited_us = static_cast<double>(now_us - std::max(mark_us_, queued_since_us_));
+    const double bound = waited_us > 0.0 ? 2 * burst_bytes_ * kUsPerSecond / waited_us : 0.0;
+    if (bound > 0.0 && bound < ours_) {
       link.free_bytes_per_s = bound;
       link.capacity_bytes_per_s = std::min(link.capacity_bytes_per_s, bound + other_);
     }

@@ -67,6 +67,7 @@ class LinkMeter {
   };
 
   void advance(std::int64_t posted_us, std::int64_t now_us);
+  void close_burst(std::int64_t now_us);
   void unqueue(std::size_t bytes);
   void measure(std::int64_t now_us);
   void raise(std::int64_t now_us);
@@ -76,7 +77,13 @@ class LinkMeter {
   double goodput(std::int64_t now_us) const;
   double expected_when_idle(double capacity, double other) const;
 
+  // Writes end in bursts, as often as a loop comes round or a socket has room again; a rate is only
+  // right between the ends of two.
   Recent<Point, 64> points_;
+  Point burst_;  // the one that may go on
+  std::int64_t burst_began_us_ = 0;
+  std::uint64_t burst_began_bytes_ = 0;
+  double burst_bytes_ = 0.0;  // the largest of late
   Recent<CardPoint, 32> card_;
   double card_speed_ = 0.0;
   double framing_ = 1.05;  // bytes that the card counts for a byte of payload
