@@ -1,267 +1,284 @@
 // SPDX-License-Identifier: Apache-2.0
-// A decode worker between a router and a prefill worker that are played by the test.
 #include "runtime/decode/decode_worker.hpp"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <mutex>
-#include <thread>
-
-#include "runtime/engine/engine_options.hpp"
-#include "runtime/frames/frame_encoder.hpp"
-#include "runtime/transfer/checksum.hpp"
-#include "tests/support/played_peer.hpp"
-#include "tests/support/source_pipelines.hpp"
-#include "tests/support/tiny_model.hpp"
+#include "tests/runtime/decode/decode_fixture.hpp"
 
 namespace sluice::runtime {
 namespace {
 
-constexpr comm::NodeId kRouterNode = 0;
-constexpr comm::NodeId kPrefillNode = 1;
-constexpr comm::NodeId kDecodeNode = 2;
-constexpr comm::NodeId kStrangerNode = 3;
-constexpr std::int64_t kTokens = 20;
+using testing::kAnswer;
+using testing::kTokens;
+using testing::kVocab;
 
-class DecodeWorkerTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    cluster_.self = kDecodeNode;
-    cluster_.router = kRouterNode;
-    cluster_.host = "here";
-    cluster_.transport = comm::open_transport("loopback", {.self = kDecodeNode}).value();
-    // Room for one request: a slot that is not given back shows at once.
-    cluster_.memory = cluster_.transport->allocate(plan_.bytes, comm::MemoryKind::kHost).value();
-    router_.meet(cluster_);
-    prefill_.meet(cluster_);
-    stranger_.meet(cluster_);
-    arena_ =
-        prefill_
-            ->import_region(kDecodeNode, cluster_.transport->export_region(cluster_.memory).value())
-            .value();
-    staging_ = prefill_->allocate(plan_.bytes, comm::MemoryKind::kHost).value();
-    make_frames();
-    config_.decode.threads = 1;
-    thread_ = std::thread([this] {
-      DecodeWorker worker(cluster_, config_, model_, *pipelines_, KvPool::create(shape_, 4).value(),
-                          {});
-      EXPECT_TRUE(worker.run().has_value());
-    });
-    EXPECT_TRUE(LoadingMessage::decode(router_.next(MessageType::kLoading))->ready);
-  }
-  void TearDown() override {
-    router_.send(MessageType::kShutdown, {});
-    (void)router_.next(MessageType::kGoodbye);
-    thread_.join();
-  }
-
-  GrantMessage want(RequestId id) {
-    prefill_.send(MessageType::kWant, WantMessage{id, kTokens, 3, plan_.bytes}.encode());
-    const auto grant = GrantMessage::decode(prefill_.next(MessageType::kGrant));
-    EXPECT_TRUE(grant.has_value());
-    EXPECT_EQ(grant->request, id);
-    return *grant;
-  }
-  // A cache of zeros as frames in the staging memory.
-  void make_frames() {
-    auto pool = KvPool::create(shape_, kv_blocks_for(kTokens)).value();
-    CodecPool threads(1);
-    std::mutex mutex;
-    EncodeRequest request;
-    request.pipeline = pipelines_->standard();
-    request.plan = plan_;
-    request.kv_pool = pool.get();
-    request.blocks = pool->acquire(kv_blocks_for(kTokens)).value();
-    request.tokens = kTokens;
-    request.memory = MutableBytes(staging_.data, plan_.bytes);
-    FrameEncoder encoder(threads, std::move(request), [&](const MadeFrame& made) {
-      const std::lock_guard lock(mutex);
-      const PlannedFrame& place = made.place;
-      pieces_.push_back({static_cast<std::int32_t>(place.layer_first),
-                         static_cast<std::int32_t>(place.layer_count), place.first_token,
-                         place.last_token, place.offset, made.bytes, made.checksum});
-    });
-    for (std::int64_t layer = 0; layer < shape_.layers; ++layer) {
-      encoder.layer_ready(layer, kTokens);
-    }
-    ASSERT_TRUE(encoder.finish().has_value());
-    std::sort(pieces_.begin(), pieces_.end(),
-              [](const Piece& a, const Piece& b) { return a.layer_first < b.layer_first; });
-  }
-  PiecesMessage pieces(const GrantMessage& grant) const {
-    return {grant.request, grant.epoch, pieces_};
-  }
-  ManifestMessage manifest(const GrantMessage& grant) const {
-    ManifestMessage message;
-    message.request = grant.request;
-    message.epoch = grant.epoch;
-    message.prompt_tokens = kTokens;
-    message.tokens_max = 3;
-    message.first_token = 5;
-    message.frames = pieces_.size();
-    for (const Piece& piece : pieces_) {
-      message.checksum = fold_checksum(message.checksum, piece.checksum);
-    }
-    return message;
-  }
-  void write(const GrantMessage& grant) {
-    ASSERT_TRUE(prefill_->write(arena_, grant.offset_bytes, Bytes(staging_.data, plan_.bytes), 1)
-                    .has_value());
-    ASSERT_TRUE(prefill_->flush(kDecodeNode, 2).has_value());
-  }
-  void expect_answer(RequestId id) {
-    for (std::int64_t index = 0; index < 3; ++index) {
-      const auto token = TokenMessage::decode(router_.next(MessageType::kToken));
-      ASSERT_TRUE(token.has_value());
-      EXPECT_EQ(token->request, id);
-      EXPECT_EQ(token->index, index);
-    }
-  }
-
-  const TinyModel model_{tiny_spec()};
-  const KvShape shape_ = kv_shape_of(model_.spec());
-  const std::unique_ptr<PipelineSet> pipelines_ = source_pipelines(model_);
-  const FramePlan plan_ = plan_frames(*pipelines_->standard(), kTokens, kTokens);
-  std::vector<Piece> pieces_;
-  ClusterConfig config_;
-  Cluster cluster_;
-  tests::PlayedPeer router_{kRouterNode};
-  tests::PlayedPeer prefill_{kPrefillNode};
-  tests::PlayedPeer stranger_{kStrangerNode};  // another prefill worker
-  comm::RemoteRegion arena_;
-  comm::Region staging_;
-  std::thread thread_;
-};
+class DecodeWorkerTest : public testing::DecodeWorkerFixture {};
 
 TEST_F(DecodeWorkerTest, AHandoffBecomesAnAnswerAndItsSlotTheNextGrant) {
   for (const RequestId id : {1, 2, 3}) {
-    const GrantMessage grant = want(id);
-    write(grant);
-    prefill_.send(MessageType::kPieces, pieces(grant).encode());
-    prefill_.send(MessageType::kManifest, manifest(grant).encode());
+    hand_over(grant(id));
     expect_answer(id);
+    expect_all_taken(prefill_);
+    expect_idle();
   }
+}
+
+TEST_F(DecodeWorkerTest, TheRowsAreInThePagesWhenDecodingBegins) {
+  compute_->holds = true;
+  hand_over(grant(1));
+  ASSERT_EQ(compute_->jobs.size(), 1U);
+  const DecodeJob& job = compute_->jobs.front();
+  EXPECT_EQ(job.first_token, 5);
+  EXPECT_EQ(job.tokens_max, kAnswer);
+  EXPECT_EQ(job.sequence.tokens, kTokens);
+  EXPECT_TRUE(job.sequence.dropped.empty());
+  for (std::int64_t layer = 0; layer < cache_.shape.layers; ++layer) {
+    EXPECT_EQ(cache_.rows(*pool_, job.sequence.blocks, layer),
+              cache_.rows(*cache_.pool, cache_.blocks, layer));
+  }
+}
+
+TEST_F(DecodeWorkerTest, FramesAreTakenApartByThreadsToo) {
+  start(2);
+  const GrantMessage slot = grant(1);
+  hand_over(slot);
+  // The threads wake the worker.
+  for (int i = 0; i < 500 && compute_->jobs.empty(); ++i) {
+    cluster_.transport->wait(std::chrono::milliseconds(20));
+    turn();
+  }
+  turn();
+  expect_answer(1);
+  expect_idle();
 }
 
 TEST_F(DecodeWorkerTest, TheManifestMayComeFirst) {
-  const GrantMessage grant = want(1);
-  write(grant);
-  prefill_.send(MessageType::kManifest, manifest(grant).encode());
-  prefill_.send(MessageType::kPieces, pieces(grant).encode());
+  const GrantMessage slot = grant(1);
+  write(slot, whole_);
+  prefill_.send(MessageType::kManifest, manifest(slot, whole_).encode());
+  prefill_.send(MessageType::kPieces, pieces(slot, whole_).encode());
+  turn();
   expect_answer(1);
 }
 
-TEST_F(DecodeWorkerTest, CancelledAfterTheManifestItsSlotIsFree) {
-  const GrantMessage grant = want(1);
-  write(grant);
-  prefill_.send(MessageType::kManifest, manifest(grant).encode());
-  // Another thread's messages: the manifest must have been taken before the cancel is sent.
-  prefill_.send(MessageType::kWant, WantMessage{9, kTokens, 0, plan_.bytes}.encode());
-  EXPECT_EQ(FailedMessage::decode(prefill_.next(MessageType::kFailed))->request, 9U);
-  EXPECT_EQ(FailedMessage::decode(router_.next(MessageType::kFailed))->request, 9U);
-  router_.send(MessageType::kCancel, CancelMessage{1}.encode());
-  EXPECT_EQ(want(2).request, 2U);
-  prefill_.send(MessageType::kPieces, pieces(grant).encode());  // late: of an older epoch
+TEST_F(DecodeWorkerTest, AnAnswerOfOneTokenIsNotDecoded) {
+  const GrantMessage slot = grant(1);
+  write(slot, whole_);
+  prefill_.send(MessageType::kPieces, pieces(slot, whole_).encode());
+  ManifestMessage message = manifest(slot, whole_);
+  message.first_token = 90;  // the end
+  prefill_.send(MessageType::kManifest, message.encode());
+  turn();
+  const auto token = TokenMessage::decode(router_.next(MessageType::kToken));
+  EXPECT_EQ(token->finish, FinishReason::kStop);
+  EXPECT_TRUE(compute_->jobs.empty());
+  expect_idle();
+}
+
+TEST_F(DecodeWorkerTest, ADamagedFrameComesAgain) {
+  const GrantMessage slot = grant(1);
+  write(slot, whole_);
+  const Piece& piece = whole_.pieces[4];
+  cluster_.memory.data[slot.offset_bytes + piece.offset_bytes + piece.bytes / 2] ^= std::byte{1};
+  prefill_.send(MessageType::kPieces, pieces(slot, whole_).encode());
+  prefill_.send(MessageType::kManifest, manifest(slot, whole_).encode());
+  turn();
+  const auto again = AgainMessage::decode(prefill_.next(MessageType::kAgain));
+  EXPECT_EQ(again->offset_bytes, piece.offset_bytes);
+  write(slot, whole_);
+  prefill_.send(MessageType::kPieces, PiecesMessage{1, slot.epoch, {piece}}.encode());
+  turn();
+  expect_answer(1);
+  expect_idle();
+}
+
+TEST_F(DecodeWorkerTest, ATwiceDamagedFrameFailsTheRequest) {
+  const GrantMessage slot = grant(1);
+  write(slot, whole_);
+  PiecesMessage lies = pieces(slot, whole_);
+  lies.pieces[1].checksum ^= 1;
+  for (int i = 0; i < 2; ++i) {
+    prefill_.send(MessageType::kPieces, lies.encode());
+    turn();
+    if (i == 1) break;
+    (void)prefill_.next(MessageType::kAgain);
+    lies.pieces = {lies.pieces[1]};
+  }
+  const FailedMessage failed = failure(router_);
+  EXPECT_EQ(failed.code, ErrorCode::kCorrupt);
+  EXPECT_NE(failed.message.find("not the one announced"), std::string::npos) << failed.message;
+  prefill_.send(MessageType::kManifest, manifest(slot, whole_).encode());  // the last word
+  turn();
+  expect_idle();
+}
+
+// Two ranks of the prefill side, each with a head of every layer.
+TEST_F(DecodeWorkerTest, HeadsFromTwoWritersMakeOneCache) {
+  compute_->holds = true;
+  const Frames first = cache_.frames({0, 4, 0, 1});
+  const Frames second = cache_.frames({0, 4, 1, 1});
+  prefill_.send(MessageType::kWant, want(1, first, 2).encode());
+  other_.send(MessageType::kWant, want(1, second, 2).encode());
+  turn();
+  for (const auto& [peer, frames] : {std::pair(&prefill_, &first), std::pair(&other_, &second)}) {
+    const GrantMessage slot = granted(*peer, 1);
+    send_through_ring(*peer, slot, *frames);
+    EXPECT_TRUE(compute_->jobs.empty());
+    peer->send(MessageType::kManifest, manifest(slot, *frames).encode());
+    turn();
+  }
+  ASSERT_EQ(compute_->jobs.size(), 1U);
+  for (std::int64_t layer = 0; layer < cache_.shape.layers; ++layer) {
+    EXPECT_EQ(cache_.rows(*pool_, compute_->jobs[0].sequence.blocks, layer),
+              cache_.rows(*cache_.pool, cache_.blocks, layer));
+  }
+  EXPECT_EQ(worker_->memory().taken_bytes, 0U);
+}
+
+TEST_F(DecodeWorkerTest, ManifestsOfOneRequestThatDisagreeFailIt) {
+  const Frames first = cache_.frames({0, 4, 0, 1});
+  const Frames second = cache_.frames({0, 4, 1, 1});
+  prefill_.send(MessageType::kWant, want(1, first, 2).encode());
+  other_.send(MessageType::kWant, want(1, second, 2).encode());
+  turn();
+  TokenId token = 5;
+  for (const auto& [peer, frames] : {std::pair(&prefill_, &first), std::pair(&other_, &second)}) {
+    const GrantMessage slot = granted(*peer, 1);
+    send_through_ring(*peer, slot, *frames);
+    ManifestMessage message = manifest(slot, *frames);
+    message.first_token = token++;
+    peer->send(MessageType::kManifest, message.encode());
+    turn();
+  }
+  EXPECT_EQ(failure(router_).code, ErrorCode::kCorrupt);
+  EXPECT_TRUE(compute_->jobs.empty());
+  expect_idle();
 }
 
 TEST_F(DecodeWorkerTest, CancelledBeforeTheManifestTheSlotWaitsForTheWritersLastWord) {
-  const GrantMessage grant = want(1);
+  const GrantMessage slot = grant(1);
   router_.send(MessageType::kCancel, CancelMessage{1}.encode());
-  prefill_.send(MessageType::kWant, WantMessage{2, kTokens, 3, plan_.bytes}.encode());
-  prefill_.send(MessageType::kFailed,
-                FailedMessage{1, ErrorCode::kCancelled, "cancelled"}.encode());
-  const auto second = GrantMessage::decode(prefill_.next(MessageType::kGrant));
-  EXPECT_EQ(second->request, 2U);
-  EXPECT_GT(second->epoch, grant.epoch);
+  turn();
+  EXPECT_EQ(failure(prefill_).code, ErrorCode::kCancelled);
+  EXPECT_EQ(worker_->free_blocks(), 4);
+  EXPECT_GT(worker_->memory().quarantined_bytes, 0U);
+  prefill_.send(MessageType::kWant, want(2, whole_).encode());
+  turn();
+  EXPECT_EQ(worker_->memory().waiting, 1U);
+  prefill_.send(MessageType::kFailed, FailedMessage{1, ErrorCode::kCancelled, "over"}.encode());
+  turn();
+  EXPECT_GT(granted(prefill_, 2).epoch, slot.epoch);
 }
 
-TEST_F(DecodeWorkerTest, DamageAfterTheManifestFailsTheRequestAndFreesTheSlot) {
-  const GrantMessage grant = want(1);
-  write(grant);
-  prefill_.send(MessageType::kManifest, manifest(grant).encode());
-  PiecesMessage damaged = pieces(grant);
-  damaged.pieces[1].checksum ^= 1;
-  prefill_.send(MessageType::kPieces, damaged.encode());
-  const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
-  EXPECT_EQ(failed->code, ErrorCode::kCorrupt);
-  (void)prefill_.next(MessageType::kFailed);
-  EXPECT_EQ(want(2).request, 2U);
+TEST_F(DecodeWorkerTest, CancelledWhileItIsDecodedItEndsSo) {
+  compute_->holds = true;
+  hand_over(grant(1));
+  (void)router_.next(MessageType::kToken);
+  router_.send(MessageType::kCancel, CancelMessage{1}.encode());
+  turn();
+  const auto token = TokenMessage::decode(router_.next(MessageType::kToken));
+  EXPECT_EQ(token->finish, FinishReason::kCancelled);
+  expect_idle();
 }
 
-TEST_F(DecodeWorkerTest, AFrameInAnotherPlaceThanItSaysFailsTheRequest) {
-  const GrantMessage grant = want(1);
-  write(grant);
-  PiecesMessage swapped = pieces(grant);
-  std::swap(swapped.pieces[0].layer_first, swapped.pieces[1].layer_first);
-  prefill_.send(MessageType::kPieces, swapped.encode());
-  const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
-  EXPECT_EQ(failed->code, ErrorCode::kCorrupt);
-  EXPECT_NE(failed->message.find("not the one announced"), std::string::npos) << failed->message;
-  (void)prefill_.next(MessageType::kFailed);
-  prefill_.send(MessageType::kManifest, manifest(grant).encode());  // the writer's last word
-  EXPECT_EQ(want(2).request, 2U);
+TEST_F(DecodeWorkerTest, OnlyTheRouterCancels) {
+  const GrantMessage slot = grant(1);
+  other_.send(MessageType::kCancel, CancelMessage{1}.encode());
+  turn();
+  hand_over(slot);
+  expect_answer(1);
 }
 
-TEST_F(DecodeWorkerTest, AManifestOfAnotherAnswerFailsTheRequest) {
-  for (const int field : {0, 1}) {
-    const auto id = static_cast<RequestId>(field + 1);
-    const GrantMessage grant = want(id);
-    ManifestMessage message = manifest(grant);
-    if (field == 0) message.tokens_max = 4;
-    if (field == 1) message.first_token = static_cast<TokenId>(model_.spec().vocab);
+TEST_F(DecodeWorkerTest, AManifestThatCannotBeFailsTheRequest) {
+  const auto fails_with = [&](RequestId id, auto change) {
+    const GrantMessage slot = grant(id);
+    write(slot, whole_);
+    ManifestMessage message = manifest(slot, whole_);
+    change(message);
+    prefill_.send(MessageType::kPieces, pieces(slot, whole_).encode());
     prefill_.send(MessageType::kManifest, message.encode());
-    const auto failed = FailedMessage::decode(router_.next(MessageType::kFailed));
-    EXPECT_EQ(failed->request, id);
-    EXPECT_EQ(failed->code, ErrorCode::kCorrupt);
-    (void)prefill_.next(MessageType::kFailed);
-  }
-}
-
-TEST_F(DecodeWorkerTest, ARequestThatWaitsIsNotTakenTwice) {
-  const GrantMessage first = want(1);
-  const auto ask = [&] {
-    prefill_.send(MessageType::kWant, WantMessage{2, kTokens, 3, plan_.bytes}.encode());
+    turn();
+    const FailedMessage failed = failure(router_);
+    EXPECT_EQ(failed.request, id);
+    EXPECT_EQ(failed.code, ErrorCode::kCorrupt);
+    (void)prefill_.next();  // taken, or failed
+    expect_idle();
   };
-  ask();  // waits: the slot is taken
-  ask();
-  const auto refused = FailedMessage::decode(prefill_.next(MessageType::kFailed));
-  EXPECT_EQ(refused->request, 2U);
-  EXPECT_EQ(FailedMessage::decode(router_.next(MessageType::kFailed))->request, 2U);
-  prefill_.send(MessageType::kFailed,
-                FailedMessage{first.request, ErrorCode::kCancelled, "cancelled"}.encode());
-  EXPECT_EQ(GrantMessage::decode(prefill_.next(MessageType::kGrant))->request, 2U);
+  fails_with(1, [](ManifestMessage& m) { m.tokens_max += 1; });
+  fails_with(2, [](ManifestMessage& m) { m.first_token = static_cast<TokenId>(kVocab); });
+  fails_with(3, [](ManifestMessage& m) { m.first_token = -1; });
+  fails_with(4, [](ManifestMessage& m) { m.checksum ^= 1; });
 }
 
-TEST_F(DecodeWorkerTest, OnlyTheWriterOfARequestIsHeard) {
-  const GrantMessage grant = want(1);
-  write(grant);
-  stranger_.send(MessageType::kFailed, FailedMessage{1, ErrorCode::kCancelled, "no"}.encode());
-  PiecesMessage lies = pieces(grant);
-  lies.pieces[0].checksum ^= 1;
-  stranger_.send(MessageType::kPieces, lies.encode());
-  ManifestMessage lie = manifest(grant);
-  lie.prompt_tokens -= 1;
-  stranger_.send(MessageType::kManifest, lie.encode());
-  // Answered, so that all of these have been taken.
-  stranger_.send(MessageType::kWant, WantMessage{9, kTokens, 0, plan_.bytes}.encode());
-  EXPECT_EQ(FailedMessage::decode(stranger_.next(MessageType::kFailed))->request, 9U);
-  EXPECT_EQ(FailedMessage::decode(router_.next(MessageType::kFailed))->request, 9U);
-  prefill_.send(MessageType::kPieces, pieces(grant).encode());
-  prefill_.send(MessageType::kManifest, manifest(grant).encode());
-  expect_answer(1);
+TEST_F(DecodeWorkerTest, WhatDoesNotFitIsRefused) {
+  WantMessage message = want(1, whole_);
+  message.prompt_tokens = 10'000;
+  prefill_.send(MessageType::kWant, message.encode());
+  turn();
+  EXPECT_NE(failure(prefill_).message.find("decode.kv_memory"), std::string::npos);
+  EXPECT_EQ(failure(router_).request, 1U);
+  message = want(2, whole_);
+  message.frame_bytes = 1 << 20;
+  message.frame_bytes_largest = 1 << 20;
+  prefill_.send(MessageType::kWant, message.encode());
+  turn();
+  EXPECT_NE(failure(prefill_).message.find("decode.arena_memory"), std::string::npos);
+  EXPECT_EQ(failure(router_).request, 2U);
 }
 
-TEST_F(DecodeWorkerTest, MessagesOfAnOldEpochChangeNothing) {
-  const GrantMessage grant = want(1);
-  GrantMessage old = grant;
-  old.epoch -= 1;
-  write(grant);
-  prefill_.send(MessageType::kPieces, pieces(old).encode());
-  prefill_.send(MessageType::kManifest, manifest(old).encode());
-  prefill_.send(MessageType::kPieces, pieces(grant).encode());
-  prefill_.send(MessageType::kManifest, manifest(grant).encode());
-  expect_answer(1);
+TEST_F(DecodeWorkerTest, ARequestWaitsForPages) {
+  compute_->holds = true;
+  hand_over(grant(1));
+  expect_all_taken(prefill_);
+  prefill_.send(MessageType::kWant, want(2, whole_).encode());
+  turn();
+  EXPECT_EQ(worker_->memory().waiting, 1U);
+  compute_->finish(compute_->jobs[0]);
+  turn();
+  EXPECT_EQ(granted(prefill_, 2).request, 2U);
+}
+
+// Its request is not begun a second time under an answer that is being made.
+TEST_F(DecodeWorkerTest, ARunningRequestIsNotHarmedByAnotherWantOfIt) {
+  compute_->holds = true;
+  hand_over(grant(1));
+  (void)router_.next(MessageType::kToken);
+  other_.send(MessageType::kWant, want(1, whole_).encode());
+  turn();
+  EXPECT_EQ(failure(other_).request, 1U);
+  compute_->finish(compute_->jobs[0]);
+  turn();
+  EXPECT_EQ(TokenMessage::decode(router_.next(MessageType::kToken))->index, 1);
+}
+
+TEST_F(DecodeWorkerTest, AGoneWritersRequestsFailAndItsSlotsAreFree) {
+  {
+    tests::PlayedPeer mortal(7);
+    mortal.meet(cluster_);
+    mortal.send(MessageType::kWant, want(1, whole_).encode());
+    turn();
+    (void)granted(mortal, 1);
+  }
+  turn();
+  const FailedMessage failed = failure(router_);
+  EXPECT_EQ(failed.request, 1U);
+  EXPECT_EQ(failed.code, ErrorCode::kUnavailable);
+  expect_idle();
+}
+
+TEST_F(DecodeWorkerTest, EpochsStartAboveThoseOfTheProcessBefore) {
+  EXPECT_EQ(grant(1).epoch, std::uint64_t{1} << 40);
+  worker_.reset();
+  cluster_.hellos.resize(3);
+  cluster_.hellos[testing::kDecodeNode].incarnation = 4;
+  DecodeWorkerOptions options;
+  options.vocab = kVocab;
+  options.codec_threads = 0;
+  DecodeWorker next(cluster_, options, decoder_, KvPool::create(cache_.shape, 4).value(),
+                    [](KvPool&, std::function<void(DecodeEvent)> emit) {
+                      return std::make_unique<testing::CountingCompute>(std::move(emit));
+                    });
+  prefill_.send(MessageType::kWant, want(2, whole_).encode());
+  for (int i = 0; i < 4; ++i) next.turn();
+  EXPECT_EQ(granted(prefill_, 2).epoch, std::uint64_t{4} << 40);
 }
 
 }  // namespace
