@@ -204,6 +204,12 @@ void SimWorld::connect(Token self, NodeId peer, Token token) {
       !found->second.is_lost) {
     return;
   }
+  // What the one it replaces has said, but was not taken yet, is not heard either.
+  if (found != process->connections.end() && found->second.token != token) {
+    std::erase_if(process->completions, [&](const Completion& completion) {
+      return completion.kind == CompletionKind::kMessage && completion.peer == peer;
+    });
+  }
   close(self, peer);
   const Connection connection{token, next_serial_++};
   process->connections[peer] = connection;
