@@ -47,7 +47,7 @@ void GrantQueue::count_passed() {
   }
 }
 
-void GrantQueue::serve(const std::function<bool(const Entry&)>& ask) {
+void GrantQueue::serve(const std::function<Answer(const Entry&)>& ask) {
   std::size_t refused = 0;  // in a row
   comm::NodeId node = last_served_;
   while (refused < writers_.size()) {
@@ -55,17 +55,25 @@ void GrantQueue::serve(const std::function<bool(const Entry&)>& ask) {
     if (at == writers_.end()) at = writers_.begin();
     node = at->first;
     Waiting& next = at->second.next();
-    const bool may_pass = !first_ || *first_ == next.entry || !at->second.open.empty();
     const Entry entry = next.entry;
     next.is_refused = true;
-    if (!may_pass || !ask(entry)) {
-      ++refused;
+    const bool may_pass = !first_ || *first_ == entry || !at->second.open.empty();
+    const Answer answer = may_pass ? ask(entry) : Answer::kNotNow;
+    if (answer == Answer::kServed) {
+      remove(entry);
+      refused = 0;
+      last_served_ = node;
+      count_passed();
       continue;
     }
-    remove(entry);
-    refused = 0;
-    last_served_ = node;
-    count_passed();
+    ++refused;
+    if (answer == Answer::kNotNow) continue;
+    // `next` is still there: only what was served is gone.
+    next.is_refused = false;
+    if (first_ == entry) {
+      first_.reset();
+      refused = 0;  // those who could not pass it can now
+    }
   }
 }
 

@@ -37,11 +37,16 @@ class GrantQueue {
   std::size_t size_of(comm::NodeId writer) const;
   std::size_t writers() const { return writers_.size(); }  // that have one here
 
-  // Asks entry after entry until each writer's next one was refused. `ask` says whether the entry
-  // was served, or has become nobody's, and is to go. It may call open() and remove().
-  void serve(const std::function<bool(const Entry&)>& ask);
+  enum class Answer : std::uint8_t {
+    kServed,  // or it has become nobody's: it is to go
+    kNotNow,  // it gets what others give back
+    kNotYet,  // what others give back is not enough: nobody need wait for it
+  };
+  // Asks entry after entry until each writer's next one was refused. `ask` may call open() and
+  // remove().
+  void serve(const std::function<Answer(const Entry&)>& ask);
 
-  // Grants to others that a refused entry endures.
+  // How many grants to others an entry endures that was refused (kNotNow).
   static constexpr int kPassedMax = 16;
 
  private:

@@ -86,7 +86,7 @@ class ReceiveEngine::Impl {
 
   Status check(const WantMessage& want) const;
   Status join(Request& request, const WantMessage& want) const;
-  bool grant(const GrantQueue::Entry& entry);
+  GrantQueue::Answer grant(const GrantQueue::Entry& entry);
   bool open(RequestId id, Request& request);
   std::size_t slot_bytes_for(const WantMessage& want) const;
   IncomingHandoff* find(RequestId request, comm::NodeId peer);
@@ -96,6 +96,7 @@ class ReceiveEngine::Impl {
   void wind_up(RequestId id, Request& request);
   void release_slot(IncomingHandoff& handoff);
   void send_taken(RequestId id, IncomingHandoff& handoff, bool is_all);
+  std::size_t quarantined_bytes() const;
 
   template <class Message>
   Status send(comm::NodeId peer, MessageType type, const Message& message) {
@@ -241,14 +242,18 @@ bool ReceiveEngine::Impl::open(RequestId id, Request& request) {
   return true;
 }
 
-// True: the entry does not wait any more.
-bool ReceiveEngine::Impl::grant(const GrantQueue::Entry& entry) {
+GrantQueue::Answer ReceiveEngine::Impl::grant(const GrantQueue::Entry& entry) {
+  using Answer = GrantQueue::Answer;
   Request& request = requests_.at(entry.request);
   IncomingHandoff& handoff = request.handoffs.at(entry.writer);
   const WantMessage& want = handoff.want();
-  if (arena_.largest_free_bytes() < want.frame_bytes_largest) return false;
+  if (arena_.largest_free_bytes() < want.frame_bytes_largest) {
+    // Nobody knows when what is in quarantine comes back: others go on meanwhile.
+    const std::size_t sure = arena_.bytes() - quarantined_bytes();
+    return sure < want.frame_bytes_largest ? Answer::kNotYet : Answer::kNotNow;
+  }
   const std::size_t bytes = slot_bytes_for(want);
-  if (!open(entry.request, request)) return request.failure.has_value();
+  if (!open(entry.request, request)) return request.failure ? Answer::kServed : Answer::kNotNow;
   const auto offset = arena_.acquire(bytes);
   SLUICE_CHECK(offset.has_value(), "the largest free run was looked at before");
   handoff.grant({entry.request, next_epoch_++, *offset, bytes});
@@ -256,7 +261,7 @@ bool ReceiveEngine::Impl::grant(const GrantQueue::Entry& entry) {
     release_slot(handoff);  // nothing was advertised
     fail(entry.request, request, told.error(), true);
   }
-  return true;
+  return Answer::kServed;
 }
 
 IncomingHandoff* ReceiveEngine::Impl::find(RequestId request, comm::NodeId peer) {
@@ -478,19 +483,19 @@ bool ReceiveEngine::Impl::has_handoffs_from(comm::NodeId peer) const {
   });
 }
 
-ReceiveEngine::Memory ReceiveEngine::Impl::memory() const {
-  Memory memory;
-  memory.arena_bytes = arena_.bytes();
-  memory.taken_bytes = arena_.bytes_taken();
-  memory.waiting = queue_.size();
+std::size_t ReceiveEngine::Impl::quarantined_bytes() const {
+  std::size_t bytes = 0;
   for (const auto& [id, request] : requests_) {
     if (!request.failure) continue;
     for (const auto& [node, handoff] : request.handoffs) {
-      if (!handoff.has_slot()) continue;
-      memory.quarantined_bytes += arena_.bytes_of(handoff.slot().offset_bytes);
+      if (handoff.has_slot()) bytes += arena_.bytes_of(handoff.slot().offset_bytes);
     }
   }
-  return memory;
+  return bytes;
+}
+
+ReceiveEngine::Memory ReceiveEngine::Impl::memory() const {
+  return {arena_.bytes(), arena_.bytes_taken(), quarantined_bytes(), queue_.size()};
 }
 
 ReceiveEngine::ReceiveEngine(comm::Transport& transport, const comm::Region& arena, FrameSink& sink,

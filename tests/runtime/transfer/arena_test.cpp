@@ -51,5 +51,19 @@ TEST(Arena, TooMuchIsNothing) {
   EXPECT_FALSE(Arena(0).acquire(1).has_value());
 }
 
+TEST(Arena, TheLargestFreeRunIsWhatCanBeAcquired) {
+  Arena arena(1024 + 100);  // the end is less than a unit
+  EXPECT_EQ(arena.largest_free_bytes(), 1024U);
+  const auto first = arena.acquire(300);
+  EXPECT_EQ(arena.bytes_of(*first), 512U);
+  const auto second = arena.acquire(200);
+  EXPECT_EQ(arena.largest_free_bytes(), 256U);
+  arena.release(*first);
+  EXPECT_EQ(arena.largest_free_bytes(), 512U);
+  EXPECT_TRUE(arena.acquire(512));
+  arena.release(*second);
+  EXPECT_EQ(arena.largest_free_bytes(), 512U);
+}
+
 }  // namespace
 }  // namespace sluice::runtime
