@@ -11,10 +11,19 @@ constexpr std::int64_t kGoodbyeTimeoutUs = 10'000'000;
 
 Error stopping() { return make_error(ErrorCode::kUnavailable, "the server is stopping"); }
 
+std::vector<std::string> hosts_of(const Cluster& cluster) {
+  std::vector<std::string> hosts;
+  for (const Hello& hello : cluster.hellos) hosts.push_back(hello.host);
+  return hosts;
+}
+
 }  // namespace
 
 Router::Router(Cluster& cluster, std::unique_ptr<scheduler::Policy> policy, RouterOptions options)
-    : WorkerNode(cluster), policy_(std::move(policy)), options_(std::move(options)) {
+    : WorkerNode(cluster),
+      policy_(std::move(policy)),
+      options_(std::move(options)),
+      links_(options_.topology, hosts_of(cluster)) {
   for (const Role role : {Role::kPrefill, Role::kDecode}) {
     for (const comm::NodeId node : cluster.nodes_of(role)) roster_.add(node, role);
   }
@@ -115,6 +124,7 @@ void Router::on_joined(comm::NodeId node) {
   leave(node, "was replaced by another process");
   Roster::Worker& worker = *roster_.find(node);
   worker = {.role = worker.role, .has_joined = true};
+  links_.forget(node);
   const JoinedMessage joined{node, cluster_.hellos[node].encode()};
   for (const auto& [other, state] : roster_.workers()) {
     if (other != node && state.is_alive) (void)send(other, MessageType::kJoined, joined);
@@ -133,6 +143,8 @@ void Router::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
       return take_failed(peer, payload);
     case MessageType::kGoodbye:
       return take_goodbye(peer, payload);
+    case MessageType::kLinks:
+      return take_links(peer, payload);
     default:
       return;  // not for this role
   }
@@ -206,6 +218,15 @@ void Router::take_goodbye(comm::NodeId peer, Bytes payload) {
   if (!goodbye || worker == nullptr || worker->said_goodbye) return;
   worker->said_goodbye = true;
   reports_.push_back({peer, worker->role, goodbye->memory_peak_bytes, goodbye->memory_file_bytes});
+}
+
+void Router::take_links(comm::NodeId peer, Bytes payload) {
+  const auto links = LinksMessage::decode(payload);
+  if (!links || roster_.find(peer) == nullptr) return;
+  links_.take(peer, *links, now_us());
+  for (const LinkChange& change : links_.take_changes()) {
+    if (options_.on_link_change) options_.on_link_change(text_of(change));
+  }
 }
 
 void Router::tell(const std::string& sentence) {

@@ -22,6 +22,7 @@
 #include "runtime/request/generate.hpp"
 #include "runtime/router/roster.hpp"
 #include "runtime/router/token_stream.hpp"
+#include "runtime/transfer/link_board.hpp"
 #include "runtime/transfer/mailbox.hpp"
 #include "runtime/transfer/worker_node.hpp"
 #include "scheduler/policy.hpp"
@@ -44,6 +45,9 @@ struct RouterOptions {
   std::function<void()> on_ready;  // every worker is ready: requests are served
   // A sentence for the operator when a worker ends, falls silent, answers again, or has joined.
   std::function<void(const std::string&)> on_worker_change;
+  // The same when a link's free rate has become another one.
+  std::function<void(const std::string&)> on_link_change;
+  TopologyConfig topology;  // the links that workers share
 };
 
 class Router : public WorkerNode, public Generator {
@@ -113,6 +117,7 @@ class Router : public WorkerNode, public Generator {
   // router.cpp: workers, start and end.
   void take_loading(comm::NodeId peer, Bytes payload);
   void take_goodbye(comm::NodeId peer, Bytes payload);
+  void take_links(comm::NodeId peer, Bytes payload);
   void take(Command& command);
   void refuse_late();
   void begin_shutdown();
@@ -147,6 +152,7 @@ class Router : public WorkerNode, public Generator {
   std::atomic<bool> ended_ = false;  // nobody drains commands_ any more
   bool announced_ = false;           // on_ready was called
   Roster roster_;
+  LinkBoard links_;
   Requests requests_;
   std::map<RequestId, RequestId> attempts_;  // of those under way: the request
   std::set<RequestId> waiting_;              // requests on no worker

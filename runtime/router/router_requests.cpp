@@ -51,9 +51,10 @@ void Router::place(RequestId id) {
     if (roster_.may_return(role)) return wait_for_workers(id);
     return fail(id, make_error(ErrorCode::kUnavailable, roster_.why_none(role)));
   }
-  const auto decision = policy_->decide(
-      roster_.snapshot(loads(), request.avoid),
-      {.prompt_tokens = request.prompt_tokens, .output_tokens_max = request.asked.tokens_max});
+  scheduler::Snapshot snapshot = roster_.snapshot(loads(), request.avoid);
+  links_.fill(snapshot, now_us());
+  const auto decision = policy_->decide(snapshot, {.prompt_tokens = request.prompt_tokens,
+                                                   .output_tokens_max = request.asked.tokens_max});
   if (!decision) return fail(id, decision.error());
   waiting_.erase(id);
   request.waiting_since_us = 0;
