@@ -15,8 +15,8 @@
 
 #include "launch/default_model.hpp"
 #include "launch/doctor_checks.hpp"
+#include "launch/network_probe.hpp"
 #include "launch/sha256.hpp"
-#include "launch/ucx_probe.hpp"
 
 namespace sluice::launch {
 namespace {
@@ -26,11 +26,6 @@ namespace fs = std::filesystem;
 std::string read_text(const fs::path& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-std::string first_line(const fs::path& path) {
-  const std::string text = read_text(path);
-  return text.substr(0, text.find('\n'));
 }
 
 int usable_cores() {
@@ -83,31 +78,6 @@ MemoryFacts memory_facts() {
   return facts;
 }
 
-std::vector<InfinibandPort> infiniband_ports() {
-  std::vector<InfinibandPort> found;
-  std::error_code error;
-  for (const auto& device : fs::directory_iterator("/sys/class/infiniband", error)) {
-    for (const auto& port : fs::directory_iterator(device.path() / "ports", error)) {
-      found.push_back(
-          {device.path().filename().string() + " port " + port.path().filename().string(),
-           first_line(port.path() / "state"), first_line(port.path() / "link_layer")});
-    }
-  }
-  std::sort(found.begin(), found.end(),
-            [](const InfinibandPort& a, const InfinibandPort& b) { return a.name < b.name; });
-  return found;
-}
-
-NetworkFacts network_facts() {
-  NetworkFacts facts;
-  facts.ucx = probe_ucx();
-  facts.infiniband = infiniband_ports();
-  const std::string modules = read_text("/proc/modules");
-  facts.has_peermem = has_module(modules, "nvidia_peermem") || has_module(modules, "nv_peer_mem");
-  facts.has_gdrdrv = has_module(modules, "gdrdrv");
-  return facts;
-}
-
 LaunchFacts launch_facts() {
   LaunchFacts facts;
   facts.mpirun = find_program("mpirun");
@@ -145,7 +115,7 @@ int run_doctor(std::ostream& out) {
   add(check_cpu(parse_cpu(read_text("/proc/cpuinfo")), usable_cores()));
   add(check_memory(memory));
   add(check_cuda(cuda, SLUICE_BUILT_WITH_CUDA));
-  add(check_network(network_facts(), cuda, memory));
+  add(check_network(probe_network(), cuda, memory));
   add(check_launch(launch_facts()));
   add(check_model(model_facts()));
   print_findings(out, findings);

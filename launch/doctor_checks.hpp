@@ -30,6 +30,7 @@ struct InfinibandPort {
   std::string name = {};   // "mlx5_0 port 1"
   std::string state = {};  // "4: ACTIVE"
   std::string layer = {};  // "InfiniBand" or "Ethernet" (RoCE)
+  std::string rate = {};   // "100 Gb/sec (4X EDR)"
 };
 
 struct UcxFacts {

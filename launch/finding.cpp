@@ -16,13 +16,15 @@ const char* mark_name(Mark mark) {
       return "NOTE";
     case Mark::kMissing:
       return "MISSING";
+    case Mark::kSlow:
+      return "SLOW";
     case Mark::kBroken:
       return "BROKEN";
   }
   return "unknown";
 }
 
-void print_findings(std::ostream& out, std::span<const Finding> findings) {
+void print_finding_list(std::ostream& out, std::span<const Finding> findings) {
   std::size_t name_width = 0;
   for (const Finding& finding : findings) name_width = std::max(name_width, finding.name.size());
   std::string group;
@@ -37,6 +39,10 @@ void print_findings(std::ostream& out, std::span<const Finding> findings) {
     if (!finding.lost.empty()) out << indent << "lost: " << finding.lost << '\n';
     if (!finding.remedy.empty()) out << indent << "get:  " << finding.remedy << '\n';
   }
+}
+
+void print_findings(std::ostream& out, std::span<const Finding> findings) {
+  print_finding_list(out, findings);
   const auto count = [&](Mark mark) {
     return std::count_if(findings.begin(), findings.end(),
                          [&](const Finding& finding) { return finding.mark == mark; });

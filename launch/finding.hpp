@@ -13,10 +13,11 @@ enum class Mark : std::uint8_t {
   kOk,
   kNote,     // works; something could be better or is worth knowing
   kMissing,  // serving works without it, but loses what `lost` says
+  kSlow,     // serving works, on a slower path than the machines have
   kBroken,   // serving cannot work
 };
 
-// "OK", "NOTE", "MISSING", "BROKEN"
+// "OK", "NOTE", "MISSING", "SLOW", "BROKEN"
 const char* mark_name(Mark mark);
 
 struct Finding {
@@ -28,7 +29,10 @@ struct Finding {
   std::string remedy = {};  // empty when there is none
 };
 
-// Grouped and aligned, then one line that sums up.
+// Grouped and aligned.
+void print_finding_list(std::ostream& out, std::span<const Finding> findings);
+
+// The same, then one line that sums up for this machine.
 void print_findings(std::ostream& out, std::span<const Finding> findings);
 
 // 1 when a finding is kBroken, else 0.

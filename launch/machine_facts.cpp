@@ -95,4 +95,12 @@ std::string parse_mpi_version(std::string_view text) {
   return {};
 }
 
+double parse_port_rate(std::string_view text) {
+  const auto unit = text.find(" Gb/sec");
+  if (unit == std::string_view::npos) return 0;
+  double rate = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + unit, rate);
+  return error == std::errc() && end == text.data() + unit && rate > 0 ? rate : 0;
+}
+
 }  // namespace sluice::launch

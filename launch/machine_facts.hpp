@@ -34,4 +34,7 @@ bool has_module(std::string_view modules, std::string_view name);
 // an Intel MPI or MPICH (Hydra) version.
 std::string parse_mpi_version(std::string_view text);
 
+// Gbit/s of a port's "100 Gb/sec (4X EDR)"; 0 for other text.
+double parse_port_rate(std::string_view text);
+
 }  // namespace sluice::launch

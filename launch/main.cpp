@@ -4,10 +4,14 @@
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "launch/codec.hpp"
 #include "launch/doctor.hpp"
 #include "launch/environment.hpp"
+#include "launch/pair_launch.hpp"
+#include "launch/pair_rank.hpp"
 #include "launch/run.hpp"
 #include "launch/serve.hpp"
 
@@ -53,6 +57,46 @@ void add_run(CLI::App& app, sluice::launch::RunOptions& options) {
   run->add_flag("--json", options.json, "Print the measurements as JSON instead of a table");
 }
 
+struct DoctorOptions {
+  std::vector<std::string> pair;  // two hosts
+  std::vector<std::string> pair_rank;
+  sluice::launch::PairOptions how;
+};
+
+void add_doctor(CLI::App& app, DoctorOptions& options) {
+  CLI::App* doctor = app.add_subcommand(
+      "doctor", "Say what this machine has, what is missing, and what that costs");
+  doctor
+      ->add_option("--pair", options.pair,
+                   "Two hosts: prove by moving data which way they have to each other and what it "
+                   "gives; ends with 3 when it is slower than what they have")
+      ->expected(2);
+  doctor->add_option("--transport", options.how.transport, "With --pair")->capture_default_str();
+  doctor
+      ->add_option("--patience", options.how.patience_s,
+                   "With --pair: seconds for all of it, then it counts as failed")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  // What --pair starts on each host, with the transport as a third word.
+  doctor->add_option("--pair-rank", options.pair_rank)->expected(3)->group("");
+}
+
+int run_doctor(const DoctorOptions& options) {
+  sluice::launch::PairOptions how = options.how;
+  if (!options.pair.empty()) {
+    how.host_a = options.pair[0];
+    how.host_b = options.pair[1];
+    return sluice::launch::run_pair(how, std::cout);
+  }
+  if (!options.pair_rank.empty()) {
+    how.host_a = options.pair_rank[0];
+    how.host_b = options.pair_rank[1];
+    how.transport = options.pair_rank[2];
+    return sluice::launch::run_pair_rank(how, std::cout);
+  }
+  return sluice::launch::run_doctor(std::cout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -65,7 +109,8 @@ int main(int argc, char** argv) {
   sluice::launch::RunOptions run;
   add_serve(app, serve);
   add_run(app, run);
-  app.add_subcommand("doctor", "Say what this machine has, what is missing, and what that costs");
+  DoctorOptions doctor;
+  add_doctor(app, doctor);
   sluice::launch::CodecOptions codec;
   std::function<int()> chosen;
   add_codec(app, codec, chosen);
@@ -74,5 +119,5 @@ int main(int argc, char** argv) {
   if (app.got_subcommand("serve")) return sluice::launch::run_serve(serve);
   if (app.got_subcommand("run")) return sluice::launch::run_run(run);
   if (chosen) return chosen();
-  return sluice::launch::run_doctor(std::cout);
+  return run_doctor(doctor);
 }

@@ -62,5 +62,13 @@ TEST(ParseMpiVersion, KnownLaunchers) {
   EXPECT_EQ(parse_mpi_version(""), "");
 }
 
+TEST(ParsePortRate, ReadsTheKernelsWords) {
+  EXPECT_EQ(parse_port_rate("100 Gb/sec (4X EDR)"), 100);
+  EXPECT_EQ(parse_port_rate("2.5 Gb/sec (1X SDR)"), 2.5);
+  for (const char* text : {"", "fast", "-1 Gb/sec", "x100 Gb/sec", " Gb/sec"}) {
+    EXPECT_EQ(parse_port_rate(text), 0) << text;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::launch
