@@ -2,6 +2,7 @@
 #include "runtime/frames/frame_encoder.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "kernels/pipeline/frame.hpp"
@@ -9,6 +10,12 @@
 #include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
+namespace {
+
+// A frame takes about as long to make.
+constexpr std::chrono::milliseconds kCancelCheck{5};
+
+}  // namespace
 
 FrameEncoder::FrameEncoder(CodecPool& pool, EncodeRequest request,
                            std::function<void(const MadeFrame&)> on_frame)
@@ -136,13 +143,24 @@ Status FrameEncoder::plan_layers() {
   return {};
 }
 
-Status FrameEncoder::finish() {
+Status FrameEncoder::finish(const std::function<bool()>& is_cancelled) {
   if (waits_for_all_) {
     SLUICE_TRY(plan_layers());
     for (const PlannedFrame& frame : request_.plan.frames) submit(frame);
   }
+  const auto is_done = [this] { return left_ == 0; };
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return left_ == 0; });
+  while (is_cancelled && !is_done()) {
+    lock.unlock();
+    const bool stop = is_cancelled();
+    lock.lock();
+    if (stop) {  // frames not begun are left out
+      if (status_) status_ = make_error(ErrorCode::kCancelled, "the request was cancelled");
+      break;
+    }
+    done_.wait_for(lock, kCancelCheck, is_done);
+  }
+  done_.wait(lock, is_done);
   return status_;
 }
 

@@ -60,8 +60,9 @@ class FrameEncoder {
   // The layer's scores are final. Only for a pipeline that wants scores.
   void layer_scored(std::int64_t layer);
 
-  // After the last of those: waits for all frames. The first error of any of them.
-  Status finish();
+  // After the last of those: waits for all frames. The first error of any of them; kCancelled when
+  // `is_cancelled` says so, soon after the frames that are being made by then.
+  Status finish(const std::function<bool()>& is_cancelled = {});
   EncodeTotals totals() const;  // after finish()
 
  private:

@@ -79,8 +79,8 @@ Status FramedPrefill::run_chunks(const PrefillHooks& hooks, std::span<float> log
   return {};
 }
 
-Status FramedPrefill::finish() {
-  const Status finished = encoder_->finish();
+Status FramedPrefill::finish(const std::function<bool()>& is_cancelled) {
+  const Status finished = encoder_->finish(is_cancelled);
   costs_.encoding = encoder_->totals();
   costs_.exposed_us =
       std::max<std::int64_t>(0, costs_.encoding.last_us - costs_.prefill_end_us);

@@ -45,8 +45,8 @@ class FramedPrefill {
   // for the last token. `on_frame`: as FrameEncoder.
   Status compute(std::span<float> logits, const std::function<bool()>& is_cancelled,
                  std::function<void(const MadeFrame&)> on_frame);
-  // After compute(): waits for the last frame.
-  Status finish();
+  // After compute(): waits for the last frame. `is_cancelled`: as FrameEncoder.
+  Status finish(const std::function<bool()>& is_cancelled = {});
   // After finish().
   const FramedCosts& costs() const { return costs_; }
   void report(RequestTimeline& timeline) const;  // fills in what is known here

@@ -30,7 +30,8 @@ struct PrefillEvent {
     std::string error;
   };
   struct PieceReady {
-    Piece piece;
+    Piece piece;                 // its offset is within the staging memory
+    std::size_t room_bytes = 0;  // from there to the next frame's place
   };
   struct Finished {
     ManifestMessage manifest;  // epoch and wire part still empty

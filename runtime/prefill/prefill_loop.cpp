@@ -24,6 +24,18 @@ class HeldBlocks {
   std::vector<KvBlockId> blocks_;
 };
 
+PrefillEvent::PieceReady piece_of(const MadeFrame& frame) {
+  const PlannedFrame& place = frame.place;
+  Piece piece;
+  piece.range = place.range();
+  piece.first_token = place.first_token;
+  piece.last_token = place.last_token;
+  piece.offset_bytes = place.offset;
+  piece.bytes = frame.bytes;
+  piece.checksum = frame.checksum;
+  return {piece, place.bytes_max};
+}
+
 }  // namespace
 
 PrefillLoop::PrefillLoop(const ModelFile& model, const PrefillLoopOptions& options,
@@ -38,8 +50,6 @@ PrefillLoop::~PrefillLoop() {
   jobs_.close();
   thread_.join();
 }
-
-void PrefillLoop::cancel(RequestId request) { cancels_.push(request); }
 
 bool PrefillLoop::is_cancelled(RequestId request) {
   for (const RequestId id : cancels_.drain()) cancelled_.push_back(id);
@@ -88,18 +98,12 @@ Status PrefillLoop::prefill(const PrefillJob& job) {
                          .pipeline = job.pipeline,
                          .plan = job.plan,
                          .memory = job.staging});
-  SLUICE_TRY(prefill.compute(
-      logits_, [&] { return is_cancelled(request); },
-      [this, request](const MadeFrame& frame) {
-        const PlannedFrame& place = frame.place;
-        emit_({request, PrefillEvent::PieceReady{{{static_cast<std::int32_t>(place.layer_first),
-                                                  static_cast<std::int32_t>(place.layer_count), 0,
-                                                  static_cast<std::int32_t>(options_.shape.kv_heads)},
-                                                  place.first_token, place.last_token, place.offset,
-                                                  frame.bytes, frame.checksum}}});
-      }));
+  const auto is_cancelled_now = [&] { return is_cancelled(request); };
+  SLUICE_TRY(prefill.compute(logits_, is_cancelled_now, [this, request](const MadeFrame& frame) {
+    emit_({request, piece_of(frame)});
+  }));
   manifest.first_token = sample(logits_, job.submit.sampling, 0);
-  SLUICE_TRY(prefill.finish());
+  SLUICE_TRY(prefill.finish(is_cancelled_now));
   prefill.report(manifest.timeline);
   manifest.timeline.kv_bytes_raw =
       options_.shape.bytes_per_token() * static_cast<std::size_t>(tokens);

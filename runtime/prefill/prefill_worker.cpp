@@ -2,9 +2,9 @@
 #include "runtime/prefill/prefill_worker.hpp"
 
 #include <algorithm>
-
-#include "runtime/engine/engine_options.hpp"
-#include "runtime/telemetry/clock.hpp"
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace sluice::runtime {
 namespace {
@@ -12,67 +12,75 @@ namespace {
 // More cancels than this are not on their way ahead of their requests at one moment.
 constexpr std::size_t kCancelledEarlyMax = 1024;
 
+// The router's view of the links is this old at most, and is told for a while longer, so that it
+// sees them become idle.
+constexpr std::int64_t kLinksIntervalUs = 200'000;
+constexpr std::int64_t kLinksAfterUs = 2'000'000;
+
 }  // namespace
 
-PrefillWorker::PrefillWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model,
-                             PipelineSet& pipelines)
-    : WorkerNode(cluster),
-      pipelines_(pipelines),
-      chunk_tokens_(config.prefill.chunk_tokens),
-      staging_(cluster.memory.bytes) {
-  loop_ = std::make_unique<PrefillLoop>(
-      model,
-      PrefillLoopOptions{config.prefill, config.pipeline.encode_threads, kv_shape_of(model.spec()),
-                         cluster.host},
-      [this](PrefillEvent event) {
-        events_.push(std::move(event));
-        cluster_.transport->wake();
-      });
+PrefillWorkerOptions prefill_worker_options(const ClusterConfig& config) {
+  return {.chunk_tokens = config.prefill.chunk_tokens, .push = {}};
 }
 
-Status PrefillWorker::run() { return serve(); }
+PrefillWorker::PrefillWorker(Cluster& cluster, PrefillWorkerOptions options, PipelineSet& pipelines,
+                             const PrefillComputeFactory& make_compute)
+    : WorkerNode(cluster),
+      options_(options),
+      pipelines_(pipelines),
+      engine_(*cluster.transport, cluster.memory, options.push) {
+  for (const auto& [node, arena] : cluster.arenas) engine_.set_arena(node, arena);
+  compute_ = make_compute([this](PrefillEvent event) {
+    events_.push(std::move(event));
+    cluster_.transport->wake();
+  });
+}
+
+PrefillWorker::~PrefillWorker() = default;
 
 void PrefillWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
-  switch (type) {
-    case MessageType::kSubmit:
-      return take_submit(payload);
-    case MessageType::kGrant:
-      if (const auto grant = GrantMessage::decode(payload)) take_grant(peer, *grant);
-      return;
-    case MessageType::kFailed:
-      return take_failed(peer, payload);
-    case MessageType::kCancel:
-      return take_cancel(payload);
-    default:
-      return;  // not for this role
+  if (type == MessageType::kSubmit || type == MessageType::kCancel) {
+    if (peer != cluster_.router) return;
+    return type == MessageType::kSubmit ? take_submit(payload) : take_cancel(payload);
   }
+  (void)engine_.take(peer, type, payload);  // what is not the engine's is not for this role
+}
+
+void PrefillWorker::on_operation(const comm::Completion& completion) {
+  (void)engine_.take(completion);
 }
 
 void PrefillWorker::take_submit(Bytes payload) {
   auto submit = SubmitMessage::decode(payload);
   if (!submit || submit->prompt.empty()) return;  // no request id to answer to
   const RequestId id = submit->request;
+  if (requests_.contains(id)) return;
   auto job = plan(std::move(*submit));
   if (!job) return send_failed(cluster_.router, id, job.error());
   if (std::erase(cancelled_early_, id) != 0) return;
-  requests_[id].job = std::move(*job);
+  Request& request = requests_[id];
+  request.target = job->submit.decode_node;
+  request.job = std::move(*job);
   waiting_.push_back(id);
 }
 
 // Which frames the request becomes, and whether it can be served at all.
 Result<PrefillJob> PrefillWorker::plan(SubmitMessage submit) {
   PrefillJob job;
-  job.arrived_us = monotonic_us();
+  job.arrived_us = now_us();
   if (!cluster_.arenas.contains(submit.decode_node)) {
     return make_error(ErrorCode::kInternal, "the request names a decode worker that is none");
+  }
+  if (is_silent(submit.decode_node)) {
+    return make_error(ErrorCode::kUnavailable, "the decode worker of the request does not answer");
   }
   const auto tokens = static_cast<std::int64_t>(submit.prompt.size());
   if (submit.question_tokens < 0 || submit.question_tokens > tokens) {
     return make_error(ErrorCode::kInvalidArgument, "the question is longer than the prompt");
   }
   job.pipeline = SLUICE_TRY(pipelines_.find(submit.pipeline));
-  job.plan = plan_frames(*job.pipeline, tokens, chunk_tokens_);
-  if (job.plan.bytes > staging_.bytes()) {
+  job.plan = plan_frames(*job.pipeline, tokens, options_.chunk_tokens);
+  if (job.plan.bytes > cluster_.memory.bytes) {
     return make_error(ErrorCode::kInvalidArgument, "the prompt's KV of " +
                                                        std::to_string(job.plan.bytes) +
                                                        " bytes is larger than prefill.send_memory");
@@ -84,57 +92,36 @@ Result<PrefillJob> PrefillWorker::plan(SubmitMessage submit) {
 void PrefillWorker::start_waiting() {
   while (!waiting_.empty()) {
     const RequestId id = waiting_.front();
-    const auto found = requests_.find(id);
-    if (found == requests_.end()) {  // failed while it waited
-      waiting_.pop_front();
-      continue;
+    if (const auto found = requests_.find(id); found != requests_.end()) {
+      const Status started = start(id, found->second);
+      // A handoff under way will free some memory.
+      if (!started && started.error().code == ErrorCode::kResourceExhausted) return;
+      if (!started) fail(id, started.error(), true);
     }
-    Request& request = found->second;
-    const auto tokens = static_cast<std::int64_t>(request.job.submit.prompt.size());
-    const std::size_t bytes = request.job.plan.bytes;
-    const auto offset = staging_.acquire(bytes);
-    if (!offset) return;  // a handoff under way will free some
     waiting_.pop_front();
-    // Only who has staging memory asks for a slot, so that nobody holds a slot he cannot fill; but
-    // asked for now, room is found while the prompt is computed.
-    const comm::NodeId target = request.job.submit.decode_node;
-    const WantMessage want{id, tokens, request.job.submit.tokens_max, bytes};
-    if (const Status asked = send(target, MessageType::kWant, want); !asked) {
-      staging_.release(*offset);
-      send_failed(cluster_.router, id, asked.error());
-      requests_.erase(found);
-      continue;
-    }
-    request.staging_offset = *offset;
-    request.job.staging = MutableBytes(cluster_.memory.data + *offset, bytes);
-    request.session = std::make_unique<SendSession>(id, target, request.job.staging);
-    request.computing = true;
-    loop_->submit(request.job);
   }
 }
 
-void PrefillWorker::take_grant(comm::NodeId peer, const GrantMessage& grant) {
-  const auto found = requests_.find(grant.request);
-  SendSession* session = found == requests_.end() ? nullptr : found->second.session.get();
-  if (session == nullptr || session->is_over()) {
-    // It failed here meanwhile: say that nothing will be written, so that the slot is free again.
-    send_failed(peer, grant.request, make_error(ErrorCode::kCancelled, "the request has ended"));
-    return;
+// Only who has staging memory asks for a slot, so that nobody holds a slot he cannot fill; but
+// asked for now, room is found while the prompt is computed.
+Status PrefillWorker::start(RequestId id, Request& request) {
+  PrefillJob& job = request.job;
+  PushRequest push;
+  push.target = request.target;
+  push.want.request = id;
+  push.want.prompt_tokens = static_cast<std::int64_t>(job.submit.prompt.size());
+  push.want.tokens_max = job.submit.tokens_max;
+  push.want.frame_bytes = job.plan.bytes;
+  for (const PlannedFrame& frame : job.plan.frames) {
+    push.want.frame_bytes_largest =
+        std::max<std::uint64_t>(push.want.frame_bytes_largest, frame.bytes_max);
   }
-  const auto arena = cluster_.arenas.find(peer);
-  if (peer != found->second.job.submit.decode_node || arena == cluster_.arenas.end()) return;
-  if (const Status taken = session->grant(grant, arena->second); !taken) {
-    fail(grant.request, taken.error(), true);
-  }
-}
-
-void PrefillWorker::take_failed(comm::NodeId peer, Bytes payload) {
-  const auto failed = FailedMessage::decode(payload);
-  if (!failed) return;
-  const auto found = requests_.find(failed->request);
-  if (found == requests_.end() || found->second.job.submit.decode_node != peer) return;
-  // The decode worker told the router itself.
-  fail(failed->request, make_error(failed->code, failed->message), false);
+  push.want.range = job.plan.range;
+  job.staging = SLUICE_TRY(engine_.open(push));
+  request.is_open = true;
+  request.is_computing = true;
+  compute_->submit(std::move(job));
+  return {};
 }
 
 void PrefillWorker::take_cancel(Bytes payload) {
@@ -149,56 +136,73 @@ void PrefillWorker::take_cancel(Bytes payload) {
   fail(cancel->request, make_error(ErrorCode::kCancelled, "the request was cancelled"), false);
 }
 
-// The one way a request ends early. Without a session nobody else knows of it; with one, the decode
-// worker is told by the session once nothing of ours can land any more.
+// The one way a request ends early, whoever says so first. The decode worker is told by the engine
+// once nothing of ours can land any more.
 void PrefillWorker::fail(RequestId id, const Error& error, bool tell_router) {
   const auto found = requests_.find(id);
   if (found == requests_.end()) return;
   Request& request = found->second;
-  if (tell_router) send_failed(cluster_.router, id, error);
-  if (request.session == nullptr) {
-    requests_.erase(found);
-    return;
+  if (!std::exchange(request.is_settled, true)) {
+    if (tell_router) send_failed(cluster_.router, id, error);
+    if (request.is_computing) compute_->cancel(id);
   }
-  if (request.computing && !request.session->failure()) loop_->cancel(id);
-  request.session->abort({id, error.code, error.message});
-}
-
-void PrefillWorker::on_operation(comm::OperationId operation, const Status& status) {
-  for (auto& [id, request] : requests_) {
-    if (request.session == nullptr || !request.session->complete(operation, status)) continue;
-    if (!status) fail(id, status.error(), true);
-    return;
+  if (request.is_open) {
+    engine_.abort(id, error);
+  } else {
+    forget_if_done(found);
   }
 }
 
-void PrefillWorker::on_peer_lost(comm::NodeId peer, const Status&) {
+void PrefillWorker::fail_all_to(comm::NodeId peer, const std::string& why) {
   std::vector<RequestId> lost;
   for (const auto& [id, request] : requests_) {
-    if (request.job.submit.decode_node == peer) lost.push_back(id);
+    if (request.target == peer) lost.push_back(id);
   }
-  for (const RequestId id : lost) {
-    fail(id, make_error(ErrorCode::kUnavailable, "the decode worker of the request is gone"), true);
-  }
+  for (const RequestId id : lost) fail(id, make_error(ErrorCode::kUnavailable, why), true);
+}
+
+void PrefillWorker::on_peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate) {
+  watched_.erase(peer);
+  engine_.peer_lost(peer, why);
+  take_ended();
+  fail_all_to(peer, "the decode worker of the request is gone");
+}
+
+// Its handoffs stay with the engine until their writes have come back, however late.
+void PrefillWorker::on_peer_silent(comm::NodeId peer) {
+  fail_all_to(peer, "the decode worker of the request does not answer");
+}
+
+void PrefillWorker::on_joined(comm::NodeId peer) {
+  watched_.erase(peer);
+  cards_.forget(peer);
+  const auto arena = cluster_.arenas.find(peer);
+  if (arena == cluster_.arenas.end()) return;
+  engine_.set_arena(peer, arena->second);
+  take_ended();
+  fail_all_to(peer, "the decode worker of the request was replaced");
+}
+
+void PrefillWorker::on_round_trip(comm::NodeId peer, std::int64_t took_us) {
+  if (cluster_.arenas.contains(peer)) engine_.meter(peer).round_trip(took_us);
 }
 
 void PrefillWorker::take(PrefillEvent& event) {
   if (const auto* loaded = std::get_if<PrefillEvent::Loaded>(&event.what)) {
     return take_loaded(*loaded);
   }
-  const auto found = requests_.find(event.request);
-  if (found == requests_.end()) return;
-  Request& request = found->second;
   if (const auto* ready = std::get_if<PrefillEvent::PieceReady>(&event.what)) {
-    request.session->add_piece(ready->piece);
-  } else if (auto* finished = std::get_if<PrefillEvent::Finished>(&event.what)) {
-    request.computing = false;
-    request.session->finish(std::move(finished->manifest));
-  } else {
-    request.computing = false;
-    const Error& error = std::get<PrefillEvent::Failed>(event.what).error;
-    fail(event.request, error, error.code != ErrorCode::kCancelled);
+    return engine_.add(event.request, ready->piece, ready->room_bytes);
   }
+  const auto found = requests_.find(event.request);
+  if (found == requests_.end() || !found->second.is_computing) return;
+  found->second.is_computing = false;
+  engine_.release(event.request);
+  if (auto* failed = std::get_if<PrefillEvent::Failed>(&event.what)) {
+    return fail(event.request, failed->error, true);
+  }
+  engine_.finish(event.request, std::move(std::get<PrefillEvent::Finished>(event.what).manifest));
+  forget_if_done(found);
 }
 
 void PrefillWorker::take_loaded(const PrefillEvent::Loaded& loaded) {
@@ -209,31 +213,52 @@ void PrefillWorker::take_loaded(const PrefillEvent::Loaded& loaded) {
   }
 }
 
-void PrefillWorker::advance() {
-  for (auto entry = requests_.begin(); entry != requests_.end();) {
-    auto& [id, request] = *entry;
-    if (request.session == nullptr) {
-      ++entry;
-      continue;
+void PrefillWorker::take_ended() {
+  for (const PushEngine::Ended& ended : engine_.take_ended()) {
+    const auto found = requests_.find(ended.request);
+    if (found == requests_.end()) continue;
+    found->second.is_open = false;
+    if (ended.status) {
+      found->second.is_settled = true;
+      forget_if_done(found);
+    } else {
+      fail(ended.request, ended.status.error(), !ended.target_knows);
     }
-    if (const Status advanced = request.session->advance(*cluster_.transport, next_operation_);
-        !advanced) {
-      fail(id, advanced.error(), true);
-    }
-    const bool done = request.session->is_over() && request.session->is_quiescent();
-    if (!done || request.computing) {
-      ++entry;
-      continue;
-    }
-    staging_.release(request.staging_offset);
-    entry = requests_.erase(entry);
   }
+}
+
+void PrefillWorker::forget_if_done(Requests::iterator entry) {
+  const Request& request = entry->second;
+  if (request.is_settled && !request.is_open && !request.is_computing) requests_.erase(entry);
+}
+
+void PrefillWorker::watch_targets() {
+  for (const auto& [node, arena] : cluster_.arenas) {
+    const bool is_busy = engine_.has_handoffs_to(node);
+    if (is_busy) {
+      cards_.feed(*cluster_.transport, node, engine_.meter(node));
+      if (watched_.insert(node).second) watch(node);
+    } else if (watched_.erase(node) != 0) {
+      unwatch(node);
+    }
+  }
+}
+
+void PrefillWorker::report_links() {
+  const std::int64_t now = now_us();
+  if (!watched_.empty()) links_used_us_ = now;
+  if (!links_used_us_ || now - *links_used_us_ > kLinksAfterUs || now < links_due_us_) return;
+  links_due_us_ = now + kLinksIntervalUs;
+  (void)send(cluster_.router, MessageType::kLinks, LinksMessage{engine_.link_reports()});
 }
 
 void PrefillWorker::on_turn() {
   for (PrefillEvent& event : events_.drain()) take(event);
-  advance();
-  start_waiting();  // after it: a handoff that ended has left its staging memory
+  start_waiting();
+  engine_.turn();
+  take_ended();
+  watch_targets();
+  report_links();
 }
 
 }  // namespace sluice::runtime

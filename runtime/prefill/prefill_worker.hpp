@@ -3,60 +3,84 @@
 // workers.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 
 #include "runtime/frames/pipeline_set.hpp"
-#include "runtime/prefill/prefill_loop.hpp"
-#include "runtime/transfer/arena.hpp"
-#include "runtime/transfer/send_session.hpp"
+#include "runtime/prefill/link_cards.hpp"
+#include "runtime/prefill/prefill_compute.hpp"
+#include "runtime/transfer/mailbox.hpp"
+#include "runtime/transfer/push_engine.hpp"
 #include "runtime/transfer/worker_node.hpp"
 
 namespace sluice::runtime {
 
+struct PrefillWorkerOptions {
+  std::int64_t chunk_tokens = 512;  // that the computation takes at a time: frames end there
+  PushOptions push;
+};
+PrefillWorkerOptions prefill_worker_options(const ClusterConfig& config);
+
 class PrefillWorker : public WorkerNode {
  public:
-  // Borrows all; they must outlive it.
-  PrefillWorker(Cluster& cluster, const ClusterConfig& config, const ModelFile& model,
-                PipelineSet& pipelines);
+  // Borrows cluster and pipelines; they must outlive it.
+  PrefillWorker(Cluster& cluster, PrefillWorkerOptions options, PipelineSet& pipelines,
+                const PrefillComputeFactory& make_compute);
+  ~PrefillWorker() override;
 
   // Serves until the router says stop or is gone (kUnavailable), or the model cannot be loaded.
-  Status run();
+  Status run() { return serve(); }
+
+  std::size_t staging_bytes_taken() const { return engine_.staging_bytes_taken(); }
 
  private:
   struct Request {
-    PrefillJob job;
-    std::size_t staging_offset = 0;
-    std::unique_ptr<SendSession> session;  // null while it waits for staging memory
-    bool computing = false;                // the loop still writes the staging memory
+    comm::NodeId target = 0;
+    PrefillJob job;             // until it is the computation's
+    bool is_open = false;       // the engine has a handoff of it
+    bool is_computing = false;  // the computation still writes the staging memory
+    bool is_settled = false;    // the router knows of its end, or needs not
   };
+  using Requests = std::map<RequestId, Request>;
 
   void on_message(comm::NodeId peer, MessageType type, Bytes payload) override;
-  void on_operation(comm::OperationId operation, const Status& status) override;
-  void on_peer_lost(comm::NodeId peer, const Status& status) override;
+  void on_operation(const comm::Completion& completion) override;
+  void on_peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate fate) override;
+  void on_peer_silent(comm::NodeId peer) override;
+  void on_joined(comm::NodeId peer) override;
+  void on_round_trip(comm::NodeId peer, std::int64_t took_us) override;
   void on_turn() override;
 
   void take_submit(Bytes payload);
   Result<PrefillJob> plan(SubmitMessage submit);
-  void take_grant(comm::NodeId peer, const GrantMessage& grant);
-  void take_failed(comm::NodeId peer, Bytes payload);
   void take_cancel(Bytes payload);
   void take(PrefillEvent& event);
   void take_loaded(const PrefillEvent::Loaded& loaded);
+  void take_ended();
   void start_waiting();
+  Status start(RequestId id, Request& request);
   void fail(RequestId id, const Error& error, bool tell_router);
-  void advance();
+  void fail_all_to(comm::NodeId peer, const std::string& why);
+  void forget_if_done(Requests::iterator entry);
+  void watch_targets();
+  void report_links();
 
+  const PrefillWorkerOptions options_;
   PipelineSet& pipelines_;
-  const std::int64_t chunk_tokens_;
-  Arena staging_;
   Mailbox<PrefillEvent> events_;
-  std::map<RequestId, Request> requests_;
+  Requests requests_;
   std::deque<RequestId> waiting_;          // for staging memory, in order of arrival
   std::deque<RequestId> cancelled_early_;  // cancels that overtook their requests, the latest
-  comm::OperationId next_operation_ = 1;
-  std::unique_ptr<PrefillLoop> loop_;  // last: its thread uses the mailbox
+  std::set<comm::NodeId> watched_;         // targets of open handoffs
+  LinkCards cards_;
+  std::optional<std::int64_t> links_used_us_;  // last
+  std::int64_t links_due_us_ = 0;
+  PushEngine engine_;
+  std::unique_ptr<PrefillCompute> compute_;  // last: its thread uses the mailbox
 };
 
 }  // namespace sluice::runtime

@@ -20,7 +20,7 @@ namespace sluice::runtime::testing {
 inline constexpr comm::NodeId kTarget = 2;
 inline constexpr comm::NodeId kOther = 3;
 
-class StepTransport final : public comm::Transport {
+class StepTransport : public comm::Transport {
  public:
   struct Write {
     comm::NodeId peer = 0;
