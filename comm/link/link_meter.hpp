@@ -7,16 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "comm/link/card_traffic.hpp"
 #include "comm/link/recent.hpp"
 
 namespace sluice::comm {
-
-// What the network card counted, of everybody's traffic through it.
-struct NicSample {
-  std::uint64_t sent_bytes = 0;
-  std::uint64_t received_bytes = 0;
-  double speed_bytes_per_s = 0.0;  // nominal, as the driver says; 0: it does not say
-};
 
 struct LinkEstimate {
   double capacity_bytes_per_s = 0.0;  // payload, when the link is the limit; 0: not known yet
@@ -53,48 +47,43 @@ class LinkMeter {
     std::int64_t busy_us = 0;
     std::uint64_t bytes = 0;
   };
-  struct CardPoint {
-    std::int64_t at_us = 0;
-    std::int64_t busy_us = 0;
-    std::uint64_t sent_bytes = 0;
-    std::uint64_t done_bytes = 0;  // ours
-  };
-  // Of payload, by the card's counters and over the same time by ours.
-  struct CardRate {
-    double all = 0.0;  // 0 too when the card has not been read
-    double ours = 0.0;
-    bool is_busy = false;  // ours waited all the time
-  };
+  using Points = Recent<Point, 64>;
 
+  void unqueue(std::size_t bytes);
   void advance(std::int64_t posted_us, std::int64_t now_us);
   void close_burst(std::int64_t now_us);
-  void unqueue(std::size_t bytes);
-  void measure(std::int64_t now_us);
-  void raise(std::int64_t now_us);
-  void keep(double ours, double other, std::int64_t now_us);
+  static void add(Points& points, const Point& point);
+  bool is_waiting(std::int64_t now_us) const;
   std::int64_t busy_until(std::int64_t now_us) const;
-  CardRate card_rate(std::int64_t now_us) const;
+  void measure_flushed(std::int64_t now_us);
+  void measure_running(std::int64_t now_us);
+  void keep(double ours, double other, std::int64_t now_us);
   double goodput(std::int64_t now_us) const;
   double expected_when_idle(double capacity, double other) const;
 
   // Writes end in bursts, as often as a loop comes round or a socket has room again; a rate is only
   // right between the ends of two.
-  Recent<Point, 64> points_;
+  Points bursts_;
   Point burst_;  // the one that may go on
   std::int64_t burst_began_us_ = 0;
   std::uint64_t burst_began_bytes_ = 0;
   double burst_bytes_ = 0.0;  // the largest of late
-  Recent<CardPoint, 32> card_;
-  double card_speed_ = 0.0;
-  double framing_ = 1.05;  // bytes that the card counts for a byte of payload
+
+  // Flushes behind which nothing waited: all that was done has arrived. `first_`: the end of the
+  // first burst after the last of them, which a socket may have swallowed.
+  Points flushes_;
+  Point first_;
+  bool is_flushed_ = false;  // nothing was done since
+  bool has_first_ = false;
+
+  CardTraffic card_;
+  double left_bytes_ = 0.0;  // of ours: at the measured rate, and all of it behind a flush
 
   std::uint64_t queued_bytes_ = 0;
-  std::int64_t queued_since_us_ = 0;  // of the oldest byte, while there are any
+  std::int64_t queued_since_us_ = 0;  // while there are any
   std::uint64_t done_bytes_ = 0;
-  std::size_t write_bytes_ = 0;  // the last one done
-  std::int64_t mark_us_ = 0;     // until when busy_us_ is counted
+  std::int64_t mark_us_ = 0;  // until when busy_us_ is counted
   std::int64_t busy_us_ = 0;
-  std::int64_t flushed_busy_us_ = -1;  // busy_us_ at the last flush
 
   double round_trip_us_ = 0.0;
   double round_trip_least_us_ = 0.0;

@@ -117,6 +117,34 @@ TEST(LinkMeter, WhatASocketSwallowsIsNoCapacity) {
   EXPECT_LE(counting.estimate().capacity_bytes_per_s, 1.05 * 50 * kMbit);
 }
 
+// Serving sends one prompt's cache at a time, which a socket swallows at once, whole.
+TEST(LinkMeter, PortionsThatASocketSwallowsTellTheRateByTheirFlush) {
+  for (const bool has_card : {true, false}) {
+    PlayedLink played({.bytes_per_s = 1000 * kMbit, .has_card = has_card});
+    for (const double rate : {1000 * kMbit, 50 * kMbit, 200 * kMbit, 50 * kMbit}) {
+      played.set_rate(rate);
+      for (int i = 0; i < 4; ++i) {
+        played.queue(3'000'000);
+        played.run(3 * kSecond / 5);
+      }
+      const LinkEstimate link = played.estimate();
+      EXPECT_WITHIN(link.free_bytes_per_s, rate, 0.05) << has_card;
+      EXPECT_WITHIN(link.capacity_bytes_per_s, rate, 0.05) << has_card;
+      EXPECT_EQ(link.other_bytes_per_s, 0.0) << has_card;
+    }
+  }
+}
+
+TEST(LinkMeter, TheCardShowsAFallWhileAFlushIsAwaited) {
+  PlayedLink played({.bytes_per_s = 1000 * kMbit});
+  played.queue(50'000'000);
+  played.run(kSecond);
+  played.set_rate(20 * kMbit);
+  played.queue(4'000'000);  // 1.6 s
+  played.run(kSecond);
+  EXPECT_WITHIN(played.estimate().free_bytes_per_s, 20 * kMbit, 0.1);
+}
+
 TEST(LinkMeter, TheWayBackOfAFlushIsNotOnTheLink) {
   // 1 MB in 8 ms, then 2 ms until the answer has come.
   LinkMeter meter;

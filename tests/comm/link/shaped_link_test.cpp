@@ -119,7 +119,7 @@ class ShapedLink : public ::testing::Test {
       ASSERT_TRUE(peer->shell("ip link set lo up && ip link set eth0 up"));
       ASSERT_TRUE(peer->shell(std::string("ip address add ") + address + " dev eth0"));
     }
-    if (!sender_->shell(shaping("add", 1000) + " 2>/dev/null")) {
+    if (!sender_->shell(shaping("add", 1000, burst()) + " 2>/dev/null")) {
       GTEST_SKIP() << "this kernel has no tbf to shape a link with";
     }
     const std::string target = receiver_->ask("open");
@@ -127,12 +127,15 @@ class ShapedLink : public ::testing::Test {
     ASSERT_EQ(sender_->ask("send " + target), "ok");
   }
 
-  static std::string shaping(const std::string& verb, int mbit) {
-    // One burst for all rates: a packet that waits when it becomes smaller than that never leaves.
+  // A burst stays as it is in a test: a packet that waits when it becomes too small never leaves.
+  static std::string shaping(const std::string& verb, int mbit, const std::string& burst) {
     return "tc qdisc " + verb + " dev eth0 root tbf rate " + std::to_string(mbit) +
-           "mbit latency 20ms burst 500kb";
+           "mbit latency 20ms burst " + burst;
   }
-  void shape(int mbit) { ASSERT_TRUE(sender_->shell(shaping("change", mbit))) << mbit; }
+  void shape(int mbit) { ASSERT_TRUE(sender_->shell(shaping("change", mbit, burst()))) << mbit; }
+
+  // Below 64 KiB packets are cut, and a pause does not save up for a portion.
+  virtual std::string burst() const { return "500kb"; }
 
   // A second from now, and what came in the last half of it.
   Seen after_a_second() {
@@ -202,6 +205,28 @@ TEST_F(ShapedLink, OthersOnTheCardAreTakenOff) {
     std::cout << "beside 150 Mbit/s: " << text_of(seen) << std::endl;
   }
   EXPECT_TRUE(is_seen);
+}
+
+class ShapedLinkOfPortions : public ShapedLink {
+ protected:
+  std::string burst() const override { return "32kb"; }
+};
+
+// As serving does it: a prompt's cache, then nothing for a while.
+TEST_F(ShapedLinkOfPortions, TellTheRateByTheirFlush) {
+  constexpr int kTries = 3;
+  ASSERT_EQ(sender_->ask("portions 1000000 50000"), "ok");
+  for (const int mbit : {50, 200}) {
+    bool is_seen = false;
+    shape(mbit);
+    after_a_second();
+    for (int i = 0; i < kTries && !is_seen && !HasFailure(); ++i) {
+      const Seen seen = after_a_second();
+      is_seen = is_near(seen.capacity, 0.956 * mbit * kMbit, 0.15);
+      std::cout << "portions at " << mbit << " Mbit/s: " << text_of(seen) << std::endl;
+    }
+    EXPECT_TRUE(is_seen) << mbit;
+  }
 }
 
 }  // namespace

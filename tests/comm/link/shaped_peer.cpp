@@ -5,6 +5,7 @@
 //   shell COMMAND        runs it in the namespace: "ok", or "failed"
 //   open                 opens the ucx transport and a region: "ADDRESS KEY" in hexadecimal digits
 //   send ADDRESS KEY     keeps the link to that region full from now on, by the pace of its meter
+//   portions BYTES US    sends that much instead, flushes, rests for so long, and again
 //   flood BYTES HOST     sends datagrams beside it, so many bytes per second
 //   run MICROSECONDS     after that time: "FREE CAPACITY OTHER UTILIZATION" of the link
 //   count                "MICROSECONDS BYTES": TCP's payload that the card has received so far
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -144,6 +146,11 @@ class Peer {
       card_.emplace(need(NicCounters::open("tcp/eth0")));
       target_ = need(transport_->import_region(1, from_hex(key)));
       std::cout << "ok" << std::endl;
+    } else if (verb == "portions") {
+      line >> portion_bytes_ >> rest_us_;
+      meter_.dropped(waiting_, transport_->now_us());
+      waiting_ = 0;
+      std::cout << "ok" << std::endl;
     } else if (verb == "flood") {
       std::string host;
       line >> flood_bytes_per_s_ >> host;
@@ -167,13 +174,14 @@ class Peer {
 
   void post() {
     const std::int64_t now_us = transport_->now_us();
-    if (waiting_ < kQueuedBytes) {
-      waiting_ += kQueuedBytes;
-      meter_.queued(kQueuedBytes, now_us);
+    if (portion_bytes_ == 0) {
+      if (waiting_ < kQueuedBytes) queue(kQueuedBytes, now_us);
+    } else if (waiting_ == 0 && writes_.empty() && now_us >= rested_us_) {
+      queue(portion_bytes_, now_us);
     }
     const Pace pace = pace_for(meter_.estimate(now_us));
-    while (on_link_ < pace.window_bytes) {
-      const std::size_t bytes = pace.chunk_bytes;
+    while (on_link_ < pace.window_bytes && waiting_ != 0) {
+      const std::size_t bytes = std::min(pace.chunk_bytes, waiting_);
       if (offset_ + bytes > kRegionBytes) offset_ = 0;
       need(transport_->write(*target_, offset_, Bytes(region_.data + offset_, bytes), ++last_));
       writes_[last_] = {bytes, now_us};
@@ -183,14 +191,29 @@ class Peer {
     }
   }
 
+  void queue(std::size_t bytes, std::int64_t now_us) {
+    waiting_ += bytes;
+    meter_.queued(bytes, now_us);
+  }
+
   void complete(const Completion& completion) {
     if (completion.kind == CompletionKind::kPeerLost) fail("the peer is lost");
-    if (completion.kind != CompletionKind::kWriteDone) return;
     need(completion.status);
-    const auto write = writes_.find(completion.operation);
-    on_link_ -= write->second.bytes;
-    meter_.completed(write->second.bytes, write->second.posted_us, transport_->now_us());
-    writes_.erase(write);
+    const std::int64_t now_us = transport_->now_us();
+    const auto operation = writes_.find(completion.operation);
+    if (operation == writes_.end()) return;
+    const Write write = operation->second;
+    writes_.erase(operation);
+    if (completion.kind == CompletionKind::kFlushDone) {
+      meter_.flushed(write.posted_us, now_us);
+      rested_us_ = now_us + rest_us_;
+      return;
+    }
+    on_link_ -= write.bytes;
+    meter_.completed(write.bytes, write.posted_us, now_us);
+    if (portion_bytes_ == 0 || waiting_ != 0 || !writes_.empty()) return;
+    need(transport_->flush(1, ++last_));
+    writes_[last_] = {0, now_us};
   }
 
   void flood() {
@@ -225,11 +248,14 @@ class Peer {
   std::optional<RemoteRegion> target_;
   std::optional<NicCounters> card_;
   LinkMeter meter_;
-  std::map<OperationId, Write> writes_;
+  std::map<OperationId, Write> writes_;  // and flushes, of no bytes
   OperationId last_ = 0;
   std::size_t offset_ = 0;
   std::size_t on_link_ = 0;
   std::size_t waiting_ = 0;
+  std::size_t portion_bytes_ = 0;  // 0: without end
+  std::int64_t rest_us_ = 0;
+  std::int64_t rested_us_ = 0;
   std::int64_t card_us_ = 0;
   std::int64_t answer_us_ = 0;
   int socket_ = -1;

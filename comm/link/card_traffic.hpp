@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whose bytes a network card has sent of late: everybody's by its counters, ours by what the meter
+// knows of them.
+#pragma once
+
+#include <cstdint>
+
+#include "comm/link/recent.hpp"
+
+namespace sluice::comm {
+
+// What the network card counted, of everybody's traffic through it.
+struct NicSample {
+  std::uint64_t sent_bytes = 0;
+  std::uint64_t received_bytes = 0;
+  double speed_bytes_per_s = 0.0;  // nominal, as the driver says; 0: it does not say
+};
+
+// Rates are of payload, in bytes per second.
+class CardTraffic {
+ public:
+  // `busy_us`: how long ours have been on the link or before it, up to now; `left_bytes`: how many
+  // of ours have left the card up to now.
+  void add(const NicSample& sample, std::int64_t busy_us, double left_bytes, std::int64_t now_us);
+
+  struct Rate {
+    double all = 0.0;  // 0 too when the card has not been read
+    double ours = 0.0;
+    bool is_busy = false;  // ours waited all the time
+  };
+  // Over the last 0.3 s.
+  Rate rate(std::int64_t now_us) const;
+  // Others' alone, which was there in two such times: what is counted a little late is not.
+  double others(std::int64_t now_us) const;
+
+  // Ours were alone on the card at this rate: what the card counts above it is frames.
+  void learn_framing(double ours, double all);
+
+  double speed_bytes_per_s() const { return speed_; }
+  // 0: never.
+  std::int64_t read_us() const { return points_.empty() ? 0 : points_.back().at_us; }
+
+  // What is left of `all` when ours is taken away.
+  static double others_of(double all, double ours);
+
+ private:
+  struct Point {
+    std::int64_t at_us = 0;
+    std::int64_t busy_us = 0;
+    std::uint64_t sent_bytes = 0;
+    double left_bytes = 0.0;
+  };
+  // Of the time that ends with `last`, and where it began.
+  Rate rate_until(const Point& last, const Point*& base) const;
+
+  Recent<Point, 48> points_;
+  double speed_ = 0.0;
+  double framing_ = 1.05;  // bytes that the card counts for a byte of payload
+};
+
+}  // namespace sluice::comm
