@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/transfer/arena.hpp"
+#include "runtime/transfer/fault_point.hpp"
 #include "runtime/transfer/push_handoff.hpp"
 #include "runtime/transfer/push_link.hpp"
 #include "runtime/transfer/push_operations.hpp"
@@ -123,11 +124,13 @@ Result<MutableBytes> PushEngine::Impl::open(const PushRequest& request) {
     return make_error(ErrorCode::kResourceExhausted, "there is no memory for sending now");
   }
   PushLink& link = link_to(request.target);
+  pass_fault_point(FaultPoint::kPrefillBeforeWant);
   if (Status asked = send(link, MessageType::kWant, request.want); !asked) {
     staging_.release(*offset);
     return make_error(ErrorCode::kUnavailable,
                       "the decode worker cannot be reached: " + asked.error().message);
   }
+  pass_fault_point(FaultPoint::kPrefillBeforeGrant);
   const MutableBytes memory(region_.data + *offset, request.want.frame_bytes);
   auto handoff = std::make_unique<PushHandoff>(request.want, memory, link);
   handoff->books.staging_offset = *offset;
@@ -319,11 +322,13 @@ Status PushEngine::Impl::announce(PushHandoff& handoff) {
   pieces_.pieces.clear();
   handoff.announce(link.flushes_done(), pieces_.pieces);
   if (!pieces_.pieces.empty()) {
+    pass_fault_point(FaultPoint::kPrefillAfterFlush);
     pieces_.request = handoff.request();
     pieces_.epoch = handoff.granted()->epoch;
     SLUICE_TRY(send(link, MessageType::kPieces, pieces_));
   }
   if (const auto manifest = handoff.manifest_to_send()) {
+    pass_fault_point(FaultPoint::kPrefillBeforeManifest);
     SLUICE_TRY(send(link, MessageType::kManifest, *manifest));
   }
   return {};

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/transfer/fault_point.hpp"
+
 namespace sluice::runtime {
 namespace {
 
@@ -117,6 +119,7 @@ Status PushLink::post_write(PushHandoff& handoff, const PushWrite& write) {
     meter_.dropped(write.frame_bytes, now_us);
     return posted;
   }
+  pass_fault_point(FaultPoint::kPrefillMidLayers);
   handoff.note_posted(now_us);
   in_flight_bytes_ += write.frame_bytes;
   return {};

@@ -97,6 +97,23 @@ TEST(FrameEncoder, OneFrameThatCannotBeMadeFailsTheRequest) {
   EXPECT_EQ(finished.error().code, ErrorCode::kInvalidArgument);
 }
 
+TEST(FrameEncoder, ACancelIsHeardWhileTheLastFramesAreWaitedFor) {
+  FrameFixture fixture({});
+  CodecPool threads(1);
+  std::promise<void> go;
+  threads.submit([gone = go.get_future().share()](kernels::Scratch&) { gone.wait(); });
+  const auto encoder = fixture.encoder(threads);
+  for (std::int64_t layer = 0; layer < 4; ++layer) encoder->layer_ready(layer, kTokens);
+  int asked = 0;
+  const Status finished = encoder->finish([&] {
+    if (++asked == 2) go.set_value();
+    return asked == 2;
+  });
+  ASSERT_FALSE(finished.has_value());
+  EXPECT_EQ(finished.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(asked, 2);
+}
+
 TEST(FrameEncoder, DroppedEarlyItLeavesOutWhatHasNotBegun) {
   FrameFixture fixture({});
   CodecPool threads(1);
