@@ -14,6 +14,7 @@ bool WorkerNode::turn() {
   const std::size_t count = cluster_.transport->poll(completions_);
   came_in_ = count > 0;
   for (std::size_t i = 0; i < count; ++i) hand_out(completions_[i]);
+  admit_joined();
   watch_peers();
   on_turn();
   if (is_ending_ && is_worker) say_goodbye();
@@ -47,6 +48,7 @@ void WorkerNode::hand_out(comm::Completion& completion) {
       return;
     case comm::CompletionKind::kPeerLost:
       watch_.forget(completion.peer);
+      if (completion.fate == comm::PeerFate::kGone) gone_.insert(completion.peer);
       if (completion.peer == cluster_.router) {
         return end_loop(make_error(ErrorCode::kUnavailable,
                                    "the router is gone: " + completion.status.error().message));
@@ -89,12 +91,20 @@ void WorkerNode::take_joined(Bytes payload) {
   const auto joined = JoinedMessage::decode(payload);
   if (!joined) return;
   const auto hello = Hello::decode(joined->hello);
-  // The router has checked it, by the same rules: what does not fit here is not its.
-  if (!hello || !cluster_.admit(joined->node, *hello)) return;
-  admitted(joined->node);
+  if (hello) joining_.push_back({joined->node, *hello, now_us() + kProofWaitUs});
+}
+
+void WorkerNode::admit_joined() {
+  std::erase_if(joining_, [this](const Joining& joining) {
+    if (!gone_.contains(joining.node) && now_us() < joining.until_us) return false;
+    // The router has checked it, by the same rules: what does not fit here is not its.
+    if (cluster_.admit(joining.node, joining.hello)) admitted(joining.node);
+    return true;
+  });
 }
 
 void WorkerNode::admitted(comm::NodeId node) {
+  gone_.erase(node);
   watch_.forget(node);
   on_joined(node);
 }

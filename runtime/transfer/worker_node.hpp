@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,7 @@ class WorkerNode {
   void take_message(comm::Completion& completion);
   void take_beat(comm::NodeId peer, Bytes payload);
   void take_joined(Bytes payload);
+  void admit_joined();
   void watch_peers();
   std::chrono::milliseconds wait_at_most() const;
 
@@ -91,8 +93,20 @@ class WorkerNode {
   // Woken by messages and by the other thread; this only bounds how late a signal is noticed.
   static constexpr std::chrono::milliseconds kWait{100};
 
+  // The end of the process before is waited for, since the transport cannot prove it once another
+  // process is behind the rank; not for long, since there may be none to see.
+  static constexpr std::int64_t kProofWaitUs = 300'000;
+
+  struct Joining {
+    comm::NodeId node = 0;
+    Hello hello;
+    std::int64_t until_us = 0;
+  };
+
   std::vector<comm::Completion> completions_;
   PeerWatch watch_;
+  std::set<comm::NodeId> gone_;  // proven, and nobody has joined in their place
+  std::vector<Joining> joining_;
   bool came_in_ = false;  // the last turn had completions
   bool said_goodbye_ = false;
   bool is_ending_ = false;

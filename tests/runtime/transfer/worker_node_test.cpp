@@ -290,10 +290,15 @@ TEST(WorkerNode, TheRouterSaysWhoHasJoined) {
     EXPECT_TRUE(node.turn());
   };
   say(hello);
+  EXPECT_TRUE(node.joined.empty());  // the end of the process before may be about to be seen
+  pair.clock->time_us += 300'000;
+  EXPECT_TRUE(node.turn());
   EXPECT_EQ(node.joined, std::vector<comm::NodeId>{2});
   EXPECT_EQ(pair.worker.hellos[2].incarnation, 2U);
   EXPECT_EQ(pair.worker.arenas.at(2).bytes, 4096U);
   say(hello);  // late and twice: it changes nothing
+  pair.clock->time_us += 300'000;
+  EXPECT_TRUE(node.turn());
   EXPECT_EQ(node.joined.size(), 1U);
   EXPECT_TRUE(node.messages.empty());
 }
@@ -320,6 +325,28 @@ TEST(WorkerNode, FailuresKeepTheirCodeAndWords) {
   EXPECT_EQ(failed->request, 77U);
   EXPECT_EQ(failed->code, ErrorCode::kCorrupt);
   EXPECT_EQ(failed->message, "torn");
+}
+
+TEST(WorkerNode, WhoIsProvenGoneIsReplacedAtOnce) {
+  Pair pair;
+  pair.worker.hellos.resize(3);
+  pair.worker.hellos[1].role = Role::kPrefill;
+  pair.worker.hellos[2].role = Role::kPrefill;
+  auto old = comm::open_transport("loopback", {.self = 2}).value();
+  EXPECT_TRUE(pair.worker.transport->connect(2, old->address()).has_value());
+  const auto newcomer = comm::open_transport("loopback", {.self = 2}).value();
+  Hello hello = pair.worker.hellos[2];
+  hello.incarnation = 2;
+  hello.address = newcomer->address();
+  const auto type = static_cast<std::uint16_t>(MessageType::kJoined);
+  EXPECT_TRUE(pair.router->send(1, type, JoinedMessage{2, hello.encode()}.encode()).has_value());
+  CountingNode node(pair.worker);
+  EXPECT_TRUE(node.turn());
+  EXPECT_TRUE(node.joined.empty());
+  old.reset();
+  EXPECT_TRUE(node.turn());
+  EXPECT_EQ(node.lost, std::vector<comm::NodeId>{2});  // the old one, before the new one is known
+  EXPECT_EQ(node.joined, std::vector<comm::NodeId>{2});
 }
 
 }  // namespace
