@@ -50,7 +50,7 @@ Result<UcxReport> make_ucx_report() {
   }
   report.copies = mapped_copies();
 
-  const ContextHandle context = SLUICE_TRY(open_context());
+  const ContextHandle context = SLUICE_TRY(open_context(false));
   report.resources = context_resources(context.get());
   for (const std::string& name : report.resources) {
     report.has_rdma |= starts_with_any(name, {"rc_", "dc_", "ud_", "srd", "gga_"});

@@ -14,7 +14,26 @@ namespace sluice::comm::ucx {
 
 namespace {
 
-using Settings = std::vector<std::pair<const char*, const char*>>;
+// A setting of UCX's that is ours to choose where the user has not. An older UCX than the one that
+// brought it, 1.`since_minor`, would warn of it.
+struct Setting {
+  const char* name;
+  const char* value;
+  unsigned since_minor = 0;
+};
+using Settings = std::vector<Setting>;
+
+bool is_users(const Setting& setting) {
+  return std::getenv(("UCX_" + std::string(setting.name)).c_str()) != nullptr;
+}
+
+bool is_known(const Setting& setting) {
+  unsigned major = 0;
+  unsigned minor = 0;
+  unsigned release = 0;
+  ucp_get_version(&major, &minor, &release);
+  return major > 1 || minor >= setting.since_minor;
+}
 
 Result<ContextHandle> open_context_with(const Settings& settings) {
   ucp_config_t* raw = nullptr;
@@ -23,10 +42,11 @@ Result<ContextHandle> open_context_with(const Settings& settings) {
     return ucx_error(ErrorCode::kInvalidArgument, "UCX cannot read its UCX_* settings", status);
   }
   const ConfigHandle config(raw);
-  for (const auto& [name, value] : settings) {
-    status = ucp_config_modify(raw, name, value);
+  for (const Setting& setting : settings) {
+    if (is_users(setting) || !is_known(setting)) continue;
+    status = ucp_config_modify(raw, setting.name, setting.value);
     if (status != UCS_OK) {
-      return ucx_error(ErrorCode::kInternal, std::string("UCX refuses the setting ") + name,
+      return ucx_error(ErrorCode::kInternal, std::string("UCX refuses the setting ") + setting.name,
                        status);
     }
   }
@@ -64,16 +84,25 @@ Descriptor::~Descriptor() {
   if (number_ >= 0) ::close(number_);
 }
 
-Result<ContextHandle> open_context() {
-  // UCX looks at idle peers every 20 s; a dead decode worker must be noticed before users do.
-  Settings settings = {{"KEEPALIVE_INTERVAL", "1s"}};
+// Of what NIXL sets (src/plugins/ucx/ucx_utils.cpp) the rails and the NICs of a GPU hold for us
+// too. RNDV_THRESH=inf: our messages say it one by one. IB_PCI_RELAXED_ORDERING=try: UCX's own
+// choice, auto, takes it where a processor gains by it.
+Result<ContextHandle> open_context(bool with_cuda) {
+  Settings settings = {
+      // UCX looks at idle peers every 20 s; a dead decode worker must be noticed before users do.
+      {"KEEPALIVE_INTERVAL", "1s"},
+      // UCX's own is 1: a write would leave every NIC but one idle.
+      {"MAX_RMA_RAILS", "2", 14},
+  };
+  // Not all NICs of the host for each GPU: those that share its switch.
+  if (with_cuda) settings.push_back({"MAX_HCA_PER_GPU", "auto", 21});
   ContextHandle plain = SLUICE_TRY(open_context_with(settings));
   if (!has_shared_memory(plain.get())) return plain;
   plain.reset();
   // With peer error handling UCX uses only transports that notice a dead peer. Shared memory says
   // that it can only when asked; without this, two processes of one host would talk over TCP. A
   // setting of a transport that is not in use makes UCX warn, hence the look first.
-  settings.emplace_back("MM_ERROR_HANDLING", "y");
+  settings.push_back({"MM_ERROR_HANDLING", "y"});
   return open_context_with(settings);
 }
 

@@ -48,8 +48,8 @@ class Descriptor {
   int number_ = -1;
 };
 
-// With UCX's configuration: its environment, and what peer failure handling on one host needs.
-Result<ContextHandle> open_context();
+// With UCX's configuration: its environment, then what we choose where that says nothing.
+Result<ContextHandle> open_context(bool with_cuda);
 // What the context can use: "TRANSPORT/DEVICE", each once.
 std::vector<std::string> context_resources(ucp_context_h context);
 Result<WorkerHandle> open_worker(ucp_context_h context);

@@ -50,7 +50,7 @@ Result<std::unique_ptr<Transport>> UcxTransport::create(const TransportOptions& 
 
 Status UcxTransport::start() {
   instance_ = random_instance();
-  context_ = SLUICE_TRY(open_context());
+  context_ = SLUICE_TRY(open_context(options_.cuda));
   worker_ = SLUICE_TRY(open_worker(context_.get()));
 
   SLUICE_TRY(set_handlers());
