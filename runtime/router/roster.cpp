@@ -36,9 +36,9 @@ bool Roster::all_said_goodbye() const {
                      [](const auto& entry) { return entry.second.said_goodbye; });
 }
 
-bool Roster::has_usable(Role role) const {
+bool Roster::has_usable(Role role, const std::set<comm::NodeId>& avoid) const {
   return std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-    return entry.second.role == role && entry.second.is_usable();
+    return entry.second.role == role && entry.second.is_usable() && !avoid.contains(entry.first);
   });
 }
 
@@ -53,9 +53,7 @@ scheduler::Snapshot Roster::snapshot(const std::map<comm::NodeId, WorkerLoad>& l
   scheduler::Snapshot snapshot;
   for (const Role role : {Role::kPrefill, Role::kDecode}) {
     auto& states = role == Role::kPrefill ? snapshot.prefill : snapshot.decode;
-    const bool has_others = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-      return entry.second.role == role && entry.second.is_usable() && !avoid.contains(entry.first);
-    });
+    const bool has_others = has_usable(role, avoid);
     for (const auto& [node, worker] : workers_) {
       if (worker.role != role) continue;
       scheduler::WorkerState state;

@@ -42,7 +42,7 @@ class Roster {
 
   bool all_ready() const;
   bool all_said_goodbye() const;
-  bool has_usable(Role role) const;
+  bool has_usable(Role role, const std::set<comm::NodeId>& avoid = {}) const;
   // Nobody of the role can be given work now, but somebody may come back or become ready.
   bool may_return(Role role) const;
 

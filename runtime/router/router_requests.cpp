@@ -151,6 +151,11 @@ void Router::take_failed(comm::NodeId peer, Bytes payload) {
   // Who says that something is unavailable means the other side; corrupt bytes may be either's.
   std::set<comm::NodeId> blamed{is_of_prefill ? placed.decode_node : placed.prefill_node};
   if (failed->code == ErrorCode::kCorrupt) blamed = {placed.prefill_node, placed.decode_node};
+  // Where nobody else could take the other side's part, another partner may still reach it.
+  std::set<comm::NodeId> avoid = request.avoid;
+  avoid.insert(blamed.begin(), blamed.end());
+  const Role blamed_role = is_of_prefill ? Role::kDecode : Role::kPrefill;
+  if (!roster_.has_usable(blamed_role, avoid)) blamed.insert(peer);
   retry(found->first, make_error(failed->code, failed->message), blamed);
 }
 

@@ -74,6 +74,20 @@ TEST_F(RouterPlaced, AnewWhenTheOtherSideIsUnavailable) {
   EXPECT_EQ(stream->timeline().attempts, 2);
 }
 
+// Each of two that cannot reach each other may well reach others.
+TEST_F(RouterPlaced, WithAnotherPartnerWhenTheOtherSideIsTheOnlyOne) {
+  const auto stream = workers.submit();
+  const auto [prefill, first] = placed();
+  workers.say_failed(1, first.request, ErrorCode::kUnavailable);
+  const auto [prefill_again, second] = placed();
+  EXPECT_EQ(prefill_again, 1U);
+  EXPECT_EQ(second.decode_node, 4U);
+  workers.say_failed(1, second.request, ErrorCode::kUnavailable);
+  const auto [another, third] = placed();
+  EXPECT_EQ(another, 2U);
+  expect_whole_answer(*stream, third.decode_node, third.request);
+}
+
 TEST_F(RouterPlaced, ElsewhereOnBothSidesWhenBytesAreCorrupt) {
   const auto stream = workers.submit();
   const auto [prefill, first] = placed();
