@@ -74,5 +74,28 @@ TEST(DecodeFrame, DamageAndLiesNameTheLayerAndLeaveOtherFramesAlone) {
   EXPECT_NE(damaged.message.find("layer 2"), std::string::npos) << damaged.message;
 }
 
+// Also where it makes another model's frame of it, or one with stages unknown here.
+TEST(DecodeFrame, DamageOfAnyByteOfTheHeadIsDamage) {
+  FrameFixture fixture({{"rtn", {{"bits", 4.0}}}});
+  make_all(fixture);
+  const kernels::FrameDecoder decoder(fixture.cache_shape, nullptr);
+  kernels::Scratch scratch;
+  const MadeFrame& made = fixture.frames.front();
+  const MutableBytes frame = MutableBytes(fixture.memory).subspan(made.place.offset, made.bytes);
+  for (std::size_t i = 0; i < 200; ++i) {
+    frame[i] ^= std::byte{0x41};
+    const auto info = decode_frame(decoder, frame, made, *fixture.pool, fixture.blocks, scratch);
+    ASSERT_FALSE(info.has_value()) << "byte " << i;
+    EXPECT_EQ(info.error().code, ErrorCode::kCorrupt) << "byte " << i << info.error().message;
+    frame[i] ^= std::byte{0x41};
+  }
+  // What is whole and another model's is no damage.
+  kernels::CacheShape other = fixture.cache_shape;
+  other.model_fingerprint = 1;
+  const auto info = decode_frame(kernels::FrameDecoder(other, nullptr), frame, made, *fixture.pool,
+                                 fixture.blocks, scratch);
+  EXPECT_EQ(info.error().code, ErrorCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace sluice::runtime
