@@ -12,13 +12,12 @@
 #include "runtime/transfer/ended_requests.hpp"
 #include "runtime/transfer/grant_queue.hpp"
 #include "runtime/transfer/incoming_handoff.hpp"
+#include "runtime/transfer/want_check.hpp"
 
 namespace sluice::runtime {
 namespace {
 
-constexpr std::int32_t kWritersMax = 64;        // of one request
-constexpr std::size_t kWaitingMax = 4096;       // of one writer: it is broken, and memory is ours
-constexpr std::int64_t kTokensMax = 1LL << 31;  // more than any prompt; keeps products in 63 bits
+constexpr std::size_t kWaitingMax = 4096;  // of one writer: it is broken, and memory is ours
 
 struct Failure {
   Error error;
@@ -34,12 +33,6 @@ struct Request {
   std::int64_t in_work = 0;  // frames with the sink
   std::optional<Failure> failure;
 };
-
-std::int64_t cells(const CacheRange& range) {
-  return std::int64_t{range.layer_count} * range.head_count;
-}
-
-std::string bytes_text(std::uint64_t bytes) { return std::to_string(bytes) + " bytes"; }
 
 }  // namespace
 
@@ -84,8 +77,6 @@ class ReceiveEngine::Impl {
   void take_manifest(comm::NodeId peer, const ManifestMessage& message);
   void take_failed(comm::NodeId peer, const FailedMessage& message);
 
-  Status check(const WantMessage& want) const;
-  Status join(Request& request, const WantMessage& want) const;
   GrantQueue::Answer grant(const GrantQueue::Entry& entry);
   bool open(RequestId id, Request& request);
   std::size_t slot_bytes_for(const WantMessage& want) const;
@@ -142,47 +133,6 @@ bool ReceiveEngine::Impl::take(comm::NodeId peer, MessageType type, Bytes payloa
   }
 }
 
-Status ReceiveEngine::Impl::check(const WantMessage& want) const {
-  const auto bad = [](std::string why) {
-    return make_error(ErrorCode::kInvalidArgument, std::move(why));
-  };
-  if (want.prompt_tokens <= 0 || want.prompt_tokens > kTokensMax || want.tokens_max <= 0 ||
-      want.tokens_max > kTokensMax || want.frame_bytes_largest == 0 ||
-      want.frame_bytes < want.frame_bytes_largest || want.writers < 1 ||
-      want.writers > kWritersMax) {
-    return bad("the prefill worker asked for a slot that cannot be");
-  }
-  if (!is_sound(want.range) || !contains(options_.range, want.range)) {
-    return bad("the prefill worker would send a part of the cache that is not kept here");
-  }
-  if (want.frame_bytes_largest > arena_.bytes() / Arena::kAlignmentBytes * Arena::kAlignmentBytes) {
-    return bad("a frame of the prompt's KV has up to " + bytes_text(want.frame_bytes_largest) +
-               ", more than decode.arena_memory (" + bytes_text(arena_.bytes()) + ")");
-  }
-  return {};
-}
-
-// Whether one more writer fits to those that are known.
-Status ReceiveEngine::Impl::join(Request& request, const WantMessage& want) const {
-  const auto bad = [](const char* why) { return make_error(ErrorCode::kInvalidArgument, why); };
-  std::int64_t have = cells(want.range);
-  for (const auto& [node, other] : request.handoffs) {
-    have += cells(other.want().range);
-    if (overlap(other.want().range, want.range)) {
-      return bad("two prefill workers would send the same part of the cache");
-    }
-  }
-  if (want.prompt_tokens != request.terms.prompt_tokens ||
-      want.tokens_max != request.terms.tokens_max || want.writers != request.writers) {
-    return bad("the prefill workers of a request do not agree on it");
-  }
-  const bool is_last = static_cast<std::int32_t>(request.handoffs.size()) + 1 == request.writers;
-  if (is_last && have != cells(options_.range)) {
-    return bad("the prefill workers of a request would not send the whole cache");
-  }
-  return {};
-}
-
 void ReceiveEngine::Impl::take_want(comm::NodeId peer, const WantMessage& want) {
   const RequestId id = want.request;
   if (ended_.has(id, peer)) {
@@ -199,7 +149,7 @@ void ReceiveEngine::Impl::take_want(comm::NodeId peer, const WantMessage& want) 
           make_error(ErrorCode::kInvalidArgument, "the request has another prefill worker"));
     }
   }
-  Status fits = check(want);
+  Status fits = check_want(want, options_.range, arena_.bytes());
   if (fits && queue_.size_of(peer) >= kWaitingMax) {
     fits = make_error(ErrorCode::kResourceExhausted,
                       "too many requests of the prefill worker wait for a slot");
@@ -210,7 +160,11 @@ void ReceiveEngine::Impl::take_want(comm::NodeId peer, const WantMessage& want) 
     request.terms = {want.prompt_tokens, want.tokens_max};
     request.writers = want.writers;
   }
-  if (fits) fits = join(request, want);
+  if (fits) {
+    std::vector<const WantMessage*> others;
+    for (const auto& [node, handoff] : request.handoffs) others.push_back(&handoff.want());
+    fits = check_together(want, others, options_.range);
+  }
   if (!fits) {
     send_failed(peer, id, fits.error());
     return fail(id, request, fits.error(), true);
