@@ -18,14 +18,38 @@ constexpr double kFramingLeast = 0.97;
 constexpr double kFramingMost = 1.1;
 constexpr double kOtherLeast = 0.05;  // of the card's rate: below is what timing errs by
 
+// A card carries ours when it has sent nearly as much, and does not when it has sent less than
+// half. The least that is judged is more than what else goes there; without a flush, more than a
+// socket may hold back.
+constexpr double kJudgedLeast = 5e5;
+constexpr double kJudgedUnflushedLeast = 16e6;
+constexpr double kCarriedShare = 0.9;
+constexpr double kMissedShare = 0.5;
+
 }  // namespace
 
-void CardTraffic::add(const NicSample& sample, std::int64_t busy_us, double left_bytes,
-                      std::int64_t now_us) {
+void CardTraffic::add(const NicSample& sample, const Ours& ours, std::int64_t now_us) {
   // Counters that run backwards are another card's, or a driver's that was loaded again.
   if (!points_.empty() && sample.sent_bytes < points_.back().sent_bytes) points_.clear();
-  points_.push({now_us, busy_us, sample.sent_bytes, left_bytes});
+  const Point point{now_us, ours.busy_us, sample.sent_bytes, ours.left_bytes};
+  if (points_.empty()) judged_ = point;
+  points_.push(point);
   speed_ = sample.speed_bytes_per_s;
+  judge(point, ours.is_flushed);
+}
+
+void CardTraffic::judge(const Point& point, bool is_flushed) {
+  const auto sent = static_cast<double>(point.sent_bytes - judged_.sent_bytes);
+  const double ours = point.left_bytes - judged_.left_bytes;
+  if (ours <= 0.0) {
+    judged_ = point;  // others' alone
+  } else if (ours >= kJudgedLeast && sent >= kCarriedShare * ours) {
+    carries_ours_ = true;
+    judged_ = point;
+  } else if (ours >= (is_flushed ? kJudgedLeast : kJudgedUnflushedLeast)) {
+    if (sent < kMissedShare * ours) carries_ours_ = false;
+    judged_ = point;
+  }
 }
 
 CardTraffic::Rate CardTraffic::rate_until(const Point& last, const Point*& base) const {
@@ -41,13 +65,13 @@ CardTraffic::Rate CardTraffic::rate_until(const Point& last, const Point*& base)
 }
 
 CardTraffic::Rate CardTraffic::rate(std::int64_t now_us) const {
-  if (points_.size() < 2 || now_us - points_.back().at_us > kStaleUs) return {};
+  if (!carries_ours_ || points_.size() < 2 || now_us - points_.back().at_us > kStaleUs) return {};
   const Point* base = nullptr;
   return rate_until(points_.back(), base);
 }
 
 double CardTraffic::others(std::int64_t now_us) const {
-  if (points_.size() < 2 || now_us - points_.back().at_us > kStaleUs) return 0.0;
+  if (!carries_ours_ || points_.size() < 2 || now_us - points_.back().at_us > kStaleUs) return 0.0;
   const Point* base = nullptr;
   const Rate now = rate_until(points_.back(), base);
   const Rate before = rate_until(*base, base);

@@ -19,9 +19,17 @@ struct NicSample {
 // Rates are of payload, in bytes per second.
 class CardTraffic {
  public:
-  // `busy_us`: how long ours have been on the link or before it, up to now; `left_bytes`: how many
-  // of ours have left the card up to now.
-  void add(const NicSample& sample, std::int64_t busy_us, double left_bytes, std::int64_t now_us);
+  // Of ours, up to now.
+  struct Ours {
+    std::int64_t busy_us = 0;  // how long they have been before the link or on it
+    double left_bytes = 0.0;   // how many have left
+    bool is_flushed = false;   // of which it is known that they have arrived
+  };
+  void add(const NicSample& sample, const Ours& ours, std::int64_t now_us);
+
+  // Ours go through this card, by what it has counted. Until that is known, or if they do not, all
+  // rates are 0: a link's lanes may well name a card that carries none of its bulk.
+  bool carries_ours() const { return carries_ours_; }
 
   struct Rate {
     double all = 0.0;  // 0 too when the card has not been read
@@ -50,10 +58,13 @@ class CardTraffic {
     std::uint64_t sent_bytes = 0;
     double left_bytes = 0.0;
   };
+  void judge(const Point& point, bool is_flushed);
   // Of the time that ends with `last`, and where it began.
   Rate rate_until(const Point& last, const Point*& base) const;
 
   Recent<Point, 48> points_;
+  bool carries_ours_ = false;
+  Point judged_;  // the last time
   double speed_ = 0.0;
   double framing_ = 1.05;  // bytes that the card counts for a byte of payload
 };

@@ -161,7 +161,7 @@ void LinkMeter::nic(const NicSample& sample, std::int64_t now_us) {
     const auto since_us = static_cast<double>(now_us - card_.read_us());
     left_bytes_ = std::min(left_bytes_ + ours_ * since_us / kUsPerSecond, done);
   }
-  card_.add(sample, busy_until(now_us), left_bytes_, now_us);
+  card_.add(sample, {busy_until(now_us), left_bytes_, is_flushed_}, now_us);
   if (is_waiting(now_us)) measure_running(now_us);
   // Without flushes, a little that was done proves nothing; but what has left, and is not others',
   // the link can carry.
@@ -243,6 +243,7 @@ LinkEstimate LinkMeter::estimate(std::int64_t now_us) const {
   link.queued_bytes = queued_bytes_;
   link.round_trip_us = std::llround(round_trip_us_);
   link.measured_us = measured_us_;
+  link.has_card = card_.carries_ours();
   link.goodput_bytes_per_s = goodput(now_us);
   const CardTraffic::Rate card = card_.rate(now_us);
   link.other_bytes_per_s =

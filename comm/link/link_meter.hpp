@@ -21,6 +21,7 @@ struct LinkEstimate {
   std::uint64_t queued_bytes = 0;     // handed to the link and not yet through it
   std::int64_t round_trip_us = 0;     // smoothed, of small messages; 0: not known
   std::int64_t measured_us = 0;       // when the capacity was last measured; 0: never
+  bool has_card = false;              // a network card counts what goes this way
 };
 
 class LinkMeter {

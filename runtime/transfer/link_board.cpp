@@ -13,6 +13,8 @@ namespace {
 
 // A rate that differs by less is the same one for people: links breathe.
 constexpr double kChangeRatio = 1.5;
+// Two reports that differ by more are on the way from one rate to another.
+constexpr double kHeldRatio = 1.25;
 
 double plain(double value) { return std::isfinite(value) && value > 0.0 ? value : 0.0; }
 
@@ -28,7 +30,7 @@ LinkReport plain(LinkReport report) {
   return report;
 }
 
-bool differs(double a, double b) { return a > kChangeRatio * b || b > kChangeRatio * a; }
+bool differs(double a, double b, double ratio) { return a > ratio * b || b > ratio * a; }
 
 }  // namespace
 
@@ -68,8 +70,10 @@ void LinkBoard::take(comm::NodeId reporter, const LinksMessage& message, std::in
     const std::int64_t since_us = now_us - link.taken_us;
     link.report = plain(report);
     link.taken_us = now_us;
-    // An old figure in a new report confirms nothing.
-    if (report.age_us >= 0 && report.age_us <= since_us) notice(key, link);
+    // An old figure in a new report confirms nothing. Within a host the rate is the processor's,
+    // and changes with all that it does.
+    const bool is_new = report.age_us >= 0 && report.age_us <= since_us;
+    if (is_new && report.has_card != 0) notice(key, link);
   }
   watch_peaks(now_us);
 }
@@ -77,12 +81,12 @@ void LinkBoard::take(comm::NodeId reporter, const LinksMessage& message, std::in
 void LinkBoard::notice(const Key& key, Link& link) {
   const double rate = link.report.free_bytes_per_s;
   if (rate == 0.0) return;
-  if (link.said_bytes_per_s != 0.0 && !differs(rate, link.said_bytes_per_s)) {
+  if (link.said_bytes_per_s != 0.0 && !differs(rate, link.said_bytes_per_s, kChangeRatio)) {
     link.candidate_bytes_per_s = 0.0;
     return;
   }
   const bool is_held =
-      link.candidate_bytes_per_s != 0.0 && !differs(rate, link.candidate_bytes_per_s);
+      link.candidate_bytes_per_s != 0.0 && !differs(rate, link.candidate_bytes_per_s, kHeldRatio);
   link.candidate_bytes_per_s = rate;
   if (!is_held) return;
   if (link.said_bytes_per_s != 0.0) {

@@ -230,7 +230,7 @@ struct BeatMessage {
 // A worker to the router, at intervals while its links are in use: what it sees of them.
 struct LinkReport {
   comm::NodeId peer = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t has_card = 0;         // 1: a network card counts what goes this way
   double capacity_bytes_per_s = 0.0;  // as comm::LinkEstimate
   double free_bytes_per_s = 0.0;
   double goodput_bytes_per_s = 0.0;

@@ -342,6 +342,7 @@ std::vector<LinkReport> PushEngine::Impl::link_reports() const {
     const comm::LinkEstimate seen = link->meter().estimate(now_us);
     LinkReport report;
     report.peer = peer;
+    report.has_card = seen.has_card ? 1 : 0;
     report.capacity_bytes_per_s = seen.capacity_bytes_per_s;
     report.free_bytes_per_s = seen.free_bytes_per_s;
     report.goodput_bytes_per_s = seen.goodput_bytes_per_s;

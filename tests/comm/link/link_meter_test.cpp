@@ -199,6 +199,7 @@ TEST(LinkMeter, OthersOnTheCardAreCountedAndTakenOff) {
   played.set_other(400 * kMbit);
   played.run(kSecond, true);
   LinkEstimate link = played.estimate();
+  EXPECT_TRUE(link.has_card);
   EXPECT_WITHIN(link.other_bytes_per_s, 400 * kMbit, 0.1);
   EXPECT_WITHIN(link.free_bytes_per_s, 600 * kMbit, 0.05);
   EXPECT_WITHIN(link.capacity_bytes_per_s, 1000 * kMbit, 0.05);
@@ -244,6 +245,21 @@ TEST(LinkMeter, ANarrowWayBehindAWideCardStaysNarrow) {
   second(3 * kSecond, false);
   EXPECT_WITHIN(meter.estimate(4 * kSecond).capacity_bytes_per_s, 50 * kMbit, 0.05);
   EXPECT_WITHIN(meter.estimate(4 * kSecond).free_bytes_per_s, 50 * kMbit, 0.05);
+}
+
+// A lane may name a card that the bulk does not go through.
+TEST(LinkMeter, ACardThatCountsNothingOfOursIsNoWitness) {
+  LinkMeter meter;
+  std::uint64_t sent = 0;
+  for (std::int64_t at_us = 0; at_us < 2 * kSecond; at_us += 1000) {
+    meter.queued(2'000'000, at_us);
+    meter.completed(1'000'000, at_us, at_us + 1000);
+    if (at_us % 50'000 == 0) meter.nic({sent += 100, 0, 1e9}, at_us);
+  }
+  const LinkEstimate link = meter.estimate(2 * kSecond);
+  EXPECT_FALSE(link.has_card);
+  EXPECT_WITHIN(link.free_bytes_per_s, 1e9, 0.05);
+  EXPECT_EQ(link.other_bytes_per_s, 0.0);
 }
 
 TEST(LinkMeter, CountersThatStartAnewAreNoTraffic) {

@@ -19,6 +19,7 @@ constexpr std::int64_t kSecond = 1'000'000;
 LinkReport report_of(comm::NodeId peer, double free_bytes_per_s, double goodput = 0.0) {
   LinkReport report;
   report.peer = peer;
+  report.has_card = 1;
   report.capacity_bytes_per_s = report.free_bytes_per_s = free_bytes_per_s;
   report.goodput_bytes_per_s = goodput;
   report.queued_bytes = goodput > 0.0 ? 1000 : 0;
@@ -100,9 +101,26 @@ TEST(LinkBoard, AChangeIsSaidOnceItIsHeld) {
   EXPECT_THAT(report(300), IsEmpty());
   EXPECT_THAT(report(900), IsEmpty());
   EXPECT_THAT(report(940), ElementsAre("rank 1 -> rank 3: 48 Mbit/s -> 940 Mbit/s free"));
+  // What still falls is said when it has come down.
+  EXPECT_THAT(report(600), IsEmpty());
+  EXPECT_THAT(report(420), IsEmpty());
+  EXPECT_THAT(report(300), IsEmpty());
+  EXPECT_THAT(report(290), ElementsAre("rank 1 -> rank 3: 940 Mbit/s -> 290 Mbit/s free"));
+  EXPECT_THAT(report(940), IsEmpty());
+  EXPECT_THAT(report(940), ElementsAre(::testing::HasSubstr("940 Mbit/s free")));
   // Less than half as much again is the same for people.
   EXPECT_THAT(report(700), IsEmpty());
   EXPECT_THAT(report(700), IsEmpty());
+}
+
+TEST(LinkBoard, OfALinkWithoutACardNothingIsSaid) {
+  LinkBoard board({});
+  for (int i = 1; i <= 6; ++i) {
+    LinkReport report = report_of(3, i <= 3 ? 4e9 : 1e9);
+    report.has_card = 0;
+    board.take(1, {{report}}, i * kSecond);
+    EXPECT_THAT(texts(board), IsEmpty());
+  }
 }
 
 TEST(LinkBoard, AnOldFigureConfirmsNothing) {
