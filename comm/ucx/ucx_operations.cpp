@@ -19,17 +19,6 @@ std::string peer_name(NodeId peer) { return "peer " + std::to_string(peer); }
 
 }  // namespace
 
-const UcxTransport::LocalRegion* UcxTransport::region_around(Bytes source) const {
-  for (const auto& [id, local] : regions_) {
-    const std::byte* first = local.region.data;
-    if (source.data() >= first && source.data() < first + local.region.bytes &&
-        source.size() <= local.region.bytes - static_cast<std::size_t>(source.data() - first)) {
-      return &local;
-    }
-  }
-  return nullptr;
-}
-
 Status UcxTransport::write(const RemoteRegion& target, std::size_t offset_bytes, Bytes source,
                            OperationId operation) {
   const auto found = imported_.find(target.id);
@@ -47,6 +36,12 @@ Status UcxTransport::write(const RemoteRegion& target, std::size_t offset_bytes,
   if (way.connection->serial() != imported.connection_serial) {
     return make_error(ErrorCode::kUnavailable, "a region of " + peer_name(imported.peer) +
                                                    " belongs to a connection that is gone");
+  }
+  const LocalRegion* const local = region_around(source);
+  if (local != nullptr && local->region.kind != MemoryKind::kHost &&
+      !way.connection->lands_by_itself()) {
+    return make_error(ErrorCode::kUnsupported, "device memory cannot be written to " +
+                                                   peer_name(imported.peer) + " over TCP");
   }
   auto state = start_operation(way.connection, CompletionKind::kWriteDone, operation);
   if (way.connection->lands_by_itself()) {

@@ -100,7 +100,7 @@ UcxTransport::~UcxTransport() {
   ways_back_.clear();
   linger([this] { return !retired_.empty(); });
   imported_.clear();
-  for (auto& [id, local] : regions_) ucp_mem_unmap(context_.get(), local.memory);
+  for (auto& [id, local] : regions_) free_region(local);
   worker_.reset();
 }
 
@@ -126,86 +126,6 @@ Status UcxTransport::connect(NodeId peer, Bytes address) {
   connection = std::make_unique<Connection>(peer, std::move(opened), next_connection_++, &watches_);
   return {};
 }
-
-Result<Region> UcxTransport::allocate(std::size_t bytes, MemoryKind kind) {
-  if (bytes == 0) return make_error(ErrorCode::kInvalidArgument, "a region needs at least a byte");
-  if (kind != MemoryKind::kHost) {
-    return make_error(ErrorCode::kUnsupported, "this build registers host memory only");
-  }
-  ucp_mem_map_params_t params{};
-  params.field_mask = UCP_MEM_MAP_PARAM_FIELD_ADDRESS | UCP_MEM_MAP_PARAM_FIELD_LENGTH |
-                      UCP_MEM_MAP_PARAM_FIELD_FLAGS;
-  params.address = nullptr;
-  params.length = bytes;
-  params.flags = UCP_MEM_MAP_ALLOCATE;  // by UCX, so that peers on this host can attach to it
-  LocalRegion local;
-  ucs_status_t status = ucp_mem_map(context_.get(), &params, &local.memory);
-  if (status != UCS_OK) {
-    return ucx_error(ErrorCode::kResourceExhausted,
-                     "no " + std::to_string(bytes) + " bytes of registered memory", status);
-  }
-  ucp_mem_attr_t attributes{};
-  attributes.field_mask = UCP_MEM_ATTR_FIELD_ADDRESS | UCP_MEM_ATTR_FIELD_LENGTH;
-  status = ucp_mem_query(local.memory, &attributes);
-  if (status != UCS_OK) {
-    ucp_mem_unmap(context_.get(), local.memory);
-    return ucx_error(ErrorCode::kInternal, "registered memory has no address", status);
-  }
-  local.region = {static_cast<std::byte*>(attributes.address), bytes, next_region_++, kind};
-  // Also takes the page faults now, not in the first request.
-  std::memset(local.region.data, 0, bytes);
-  regions_.emplace(local.region.id, local);
-  return local.region;
-}
-
-void UcxTransport::release(const Region& region) {
-  const auto found = regions_.find(region.id);
-  if (found == regions_.end()) return;
-  ucp_mem_unmap(context_.get(), found->second.memory);
-  regions_.erase(found);
-}
-
-Result<std::vector<std::byte>> UcxTransport::export_region(const Region& region) {
-  const auto found = regions_.find(region.id);
-  if (found == regions_.end()) {
-    return make_error(ErrorCode::kNotFound, "only an allocated region can be exported");
-  }
-  void* packed = nullptr;
-  std::size_t packed_bytes = 0;
-  const ucs_status_t status =
-      ucp_rkey_pack(context_.get(), found->second.memory, &packed, &packed_bytes);
-  if (status != UCS_OK) return ucx_error(ErrorCode::kInternal, "no key for a region", status);
-  const auto* first = static_cast<const std::byte*>(packed);
-  RegionKey key;
-  key.address = reinterpret_cast<std::uintptr_t>(found->second.region.data);
-  key.bytes = found->second.region.bytes;
-  key.region = found->second.region.id;
-  key.kind = found->second.region.kind;
-  key.packed.assign(first, first + packed_bytes);
-  ucp_rkey_buffer_release(packed);
-  return seal_region_key(key);
-}
-
-Result<RemoteRegion> UcxTransport::import_region(NodeId peer, Bytes key) {
-  const RegionKey opened = SLUICE_TRY(open_region_key(key));
-  const Way way = SLUICE_TRY(usable_way(peer, Lane::kBulk));
-  if (opened.kind != MemoryKind::kHost && !way.connection->lands_by_itself()) {
-    return make_error(ErrorCode::kUnsupported,
-                      "device memory of " + peer_name(peer) + " cannot be written over TCP");
-  }
-  ucp_rkey_h remote_key = nullptr;
-  const ucs_status_t status = ucp_ep_rkey_unpack(way.endpoint, opened.packed.data(), &remote_key);
-  if (status != UCS_OK) {
-    return ucx_error(ErrorCode::kInvalidArgument, "a region key cannot be used", status);
-  }
-  const std::uint32_t id = next_region_++;
-  imported_[id] = {peer,           way.connection->serial(),
-                   opened.address, opened.bytes,
-                   opened.region,  RemoteKey(remote_key, &ucp_rkey_destroy)};
-  return RemoteRegion{peer, id, opened.bytes};
-}
-
-void UcxTransport::forget_region(const RemoteRegion& region) { imported_.erase(region.id); }
 
 Result<Connection*> UcxTransport::usable_connection(NodeId peer) {
   const auto found = connections_.find(peer);

@@ -15,6 +15,7 @@
 #include "comm/ucx/event_set.hpp"
 #include "comm/ucx/landings.hpp"
 #include "comm/ucx/ucx_handles.hpp"
+#include "kernels/core/device_memory.hpp"
 
 namespace sluice::comm::ucx {
 
@@ -100,6 +101,9 @@ class UcxTransport final : public Transport {
     ucp_ep_h endpoint = nullptr;
   };
   Result<Way> usable_way(NodeId peer, Lane lane);
+  Result<LocalRegion> allocate_host(std::size_t bytes);
+  Result<LocalRegion> allocate_device(std::size_t bytes);
+  void free_region(const LocalRegion& local);
   const LocalRegion* region_around(Bytes source) const;
   std::unique_ptr<Operation> start_operation(Connection* connection, CompletionKind kind,
                                              OperationId id);
@@ -151,6 +155,7 @@ class UcxTransport final : public Transport {
   Landings landings_;
   std::vector<Asked> asked_;                              // by peers, to be answered
   std::unordered_map<std::uint64_t, Operation*> asking_;  // flushes that a peer will answer
+  std::unique_ptr<DeviceMemory> device_;  // made for the first region of device memory
   std::unordered_map<std::uint32_t, LocalRegion> regions_;
   std::unordered_map<std::uint32_t, ImportedRegion> imported_;
   std::deque<News> news_;

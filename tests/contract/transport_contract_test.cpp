@@ -137,6 +137,19 @@ TEST_P(TransportContract, AllocatedMemoryIsZeroAndAsLargeAsAsked) {
             ErrorCode::kInvalidArgument);
 }
 
+TEST_P(TransportContract, DeviceMemoryIsThereOrTheReasonIsSaid) {
+  Node node = open_node(GetParam().name, 0);
+  const auto region = node.transport->allocate(100000, MemoryKind::kCuda);
+  if (!region) {
+    EXPECT_EQ(region.error().code, ErrorCode::kUnsupported);
+    EXPECT_GT(region.error().message.size(), 10U);
+    return;
+  }
+  EXPECT_EQ(region->kind, MemoryKind::kCuda);
+  EXPECT_TRUE(node.transport->export_region(*region));
+  node.transport->release(*region);
+}
+
 TEST_P(TransportContract, WritesLandWhereTheyShouldAndNowhereElse) {
   open_cluster(2);
   const auto [region, remote] = grant(1, 0, 1 << 20);
