@@ -104,6 +104,7 @@ Status PrefillLoop::prefill(const PrefillJob& job) {
   }));
   manifest.first_token = sample(logits_, job.submit.sampling, 0);
   SLUICE_TRY(prefill.finish(is_cancelled_now));
+  if (is_cancelled_now()) return make_error(ErrorCode::kCancelled, "the request was cancelled");
   prefill.report(manifest.timeline);
   manifest.timeline.kv_bytes_raw =
       options_.shape.bytes_per_token() * static_cast<std::size_t>(tokens);

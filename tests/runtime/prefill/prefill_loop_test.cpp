@@ -17,6 +17,7 @@ struct LoopFixture {
   std::unique_ptr<PipelineSet> pipelines = source_pipelines(model);
   Mailbox<PrefillEvent> events;
   std::vector<std::byte> staging;
+  std::function<void()> on_piece;  // on the thread that made it
   std::unique_ptr<PrefillLoop> loop;
 
   explicit LoopFixture(std::size_t kv_memory_bytes = 1 << 20) {
@@ -27,7 +28,10 @@ struct LoopFixture {
     config.kv_memory_bytes = kv_memory_bytes;
     loop = std::make_unique<PrefillLoop>(
         model, PrefillLoopOptions{config, 2, shape, "here"},
-        [this](PrefillEvent event) { events.push(std::move(event)); });
+        [this](PrefillEvent event) {
+          if (std::holds_alternative<PrefillEvent::PieceReady>(event.what) && on_piece) on_piece();
+          events.push(std::move(event));
+        });
     while (!std::get<PrefillEvent::Loaded>(events.pop()->what).ready) {
     }
   }
@@ -62,9 +66,17 @@ TEST(PrefillLoop, FramesCoverEveryTokenOfEveryLayerOnceAndAreWhatTheirPiecesSay)
       ASSERT_TRUE(info.has_value()) << info.error().message;
       EXPECT_EQ(info->checksum, piece.checksum);
       EXPECT_EQ(info->first_token, piece.first_token);
-      EXPECT_EQ(info->layer_first, piece.layer_first);
-      EXPECT_TRUE(kept.claim({piece.layer_first, piece.layer_count, piece.first_token,
-                              piece.last_token, piece.offset_bytes, piece.bytes})
+      EXPECT_EQ(info->layer_first, piece.range.layer_first);
+      EXPECT_EQ(piece.range.head_count, fixture.shape.kv_heads);
+      EXPECT_GE(ready->room_bytes, piece.bytes);
+      EXPECT_TRUE(kept.claim({.layer_first = piece.range.layer_first,
+                              .layer_count = piece.range.layer_count,
+                              .first_token = piece.first_token,
+                              .last_token = piece.last_token,
+                              .offset = piece.offset_bytes,
+                              .bytes_max = piece.bytes,
+                              .head_first = piece.range.head_first,
+                              .head_count = piece.range.head_count})
                       .has_value());
       EXPECT_TRUE(kept.keep(*info).has_value());
       bytes += piece.bytes;
@@ -95,6 +107,18 @@ TEST(PrefillLoop, ACancelledJobEndsAsCancelledAndTheNextOneRuns) {
     event = *fixture.events.pop();
   } while (!std::holds_alternative<PrefillEvent::Finished>(event.what));
   EXPECT_EQ(event.request, 2U);
+}
+
+TEST(PrefillLoop, ACancelIsHeardWhenThePromptIsComputedAndItsFramesAreMade) {
+  LoopFixture fixture;
+  fixture.on_piece = [&] { fixture.loop->cancel(1); };
+  fixture.loop->submit(fixture.job(1, 16));  // one chunk
+  PrefillEvent event{1, PrefillEvent::Loaded{}};
+  do {
+    event = *fixture.events.pop();
+  } while (std::holds_alternative<PrefillEvent::PieceReady>(event.what));
+  ASSERT_TRUE(std::holds_alternative<PrefillEvent::Failed>(event.what));
+  EXPECT_EQ(std::get<PrefillEvent::Failed>(event.what).error.code, ErrorCode::kCancelled);
 }
 
 TEST(PrefillLoop, APromptLargerThanItsMemoryFails) {
