@@ -8,7 +8,9 @@
 //   portions BYTES US    sends that much instead, flushes, rests for so long, and again
 //   flood BYTES HOST     sends datagrams beside it, so many bytes per second
 //   run MICROSECONDS     after that time: "FREE CAPACITY OTHER UTILIZATION" of the link
-//   count                "MICROSECONDS BYTES": TCP's payload that the card has received so far
+//   count                "MICROSECONDS BYTES DATAGRAMS": payload that has come in so far, of TCP
+//   and
+//                        of others' datagrams
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -43,6 +45,7 @@ constexpr std::int64_t kCardUs = 50'000;
 // Ethernet, IP, and TCP with time stamps.
 constexpr std::uint64_t kHeaderBytes = 14 + 20 + 32;
 constexpr std::size_t kDatagramBytes = 1400;
+constexpr std::uint64_t kDatagramFrameBytes = 14 + 20 + 8 + kDatagramBytes;
 
 [[noreturn]] void fail(const std::string& why) {
   std::cout << "error: " << why << std::endl;
@@ -89,6 +92,18 @@ std::uint64_t statistic(const std::string& name) {
   return value;
 }
 
+// Datagrams that came for a port where nobody listens.
+std::uint64_t datagrams_received() {
+  std::ifstream file("/proc/net/snmp");
+  std::uint64_t datagrams = 0;
+  std::uint64_t unheard = 0;
+  for (std::string word; file >> word;) {
+    if (word == "Udp:" && file >> datagrams >> unheard) return unheard;
+    file.clear();
+  }
+  return 0;
+}
+
 class Peer {
  public:
   // False: the standard input has ended.
@@ -132,7 +147,7 @@ class Peer {
     if (verb == "shell") {
       std::string command;
       std::getline(line, command);
-      std::cout << (std::system(command.c_str()) == 0 ? "ok" : "failed") << std::endl;
+      std::cout << (std::system((command + " >&2").c_str()) == 0 ? "ok" : "failed") << std::endl;
     } else if (verb == "open") {
       transport_ = need(open_transport("ucx", TransportOptions{}));
       region_ = need(transport_->allocate(kRegionBytes, MemoryKind::kHost));
@@ -165,8 +180,11 @@ class Peer {
       line >> us;
       answer_us_ = transport_->now_us() + us;
     } else if (verb == "count") {
+      const std::uint64_t others = datagrams_received();
+      const std::uint64_t ours = statistic("rx_packets") - others;
       std::cout << transport_->now_us() << " "
-                << statistic("rx_bytes") - kHeaderBytes * statistic("rx_packets") << std::endl;
+                << statistic("rx_bytes") - kDatagramFrameBytes * others - kHeaderBytes * ours << " "
+                << kDatagramBytes * others << std::endl;
     } else {
       fail("there is no command " + verb);
     }
