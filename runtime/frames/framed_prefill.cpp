@@ -82,8 +82,7 @@ Status FramedPrefill::run_chunks(const PrefillHooks& hooks, std::span<float> log
 Status FramedPrefill::finish(const std::function<bool()>& is_cancelled) {
   const Status finished = encoder_->finish(is_cancelled);
   costs_.encoding = encoder_->totals();
-  costs_.exposed_us =
-      std::max<std::int64_t>(0, costs_.encoding.last_us - costs_.prefill_end_us);
+  costs_.exposed_us = std::max<std::int64_t>(0, costs_.encoding.last_us - costs_.prefill_end_us);
   return finished;
 }
 

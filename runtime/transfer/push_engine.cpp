@@ -196,9 +196,10 @@ void PushEngine::Impl::peer_lost(comm::NodeId peer, const Status& why) {
   const auto found = links_.find(peer);
   if (found == links_.end()) return;
   const std::string text = why ? std::string("it is lost") : why.error().message;
-  fail_link(*found->second,
-            make_error(ErrorCode::kUnavailable, "the decode worker of the request is gone: " + text),
-            true);
+  fail_link(
+      *found->second,
+      make_error(ErrorCode::kUnavailable, "the decode worker of the request is gone: " + text),
+      true);
 }
 
 bool PushEngine::Impl::take(comm::NodeId peer, MessageType type, Bytes payload) {

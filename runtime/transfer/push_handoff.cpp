@@ -36,8 +36,8 @@ Status PushHandoff::grant(const GrantMessage& grant, std::uint64_t arena_bytes) 
 }
 
 Status PushHandoff::add(const Piece& piece, std::size_t room_bytes) {
-  const bool is_inside = piece.offset_bytes <= staging_.size() &&
-                         piece.bytes <= staging_.size() - piece.offset_bytes;
+  const bool is_inside =
+      piece.offset_bytes <= staging_.size() && piece.bytes <= staging_.size() - piece.offset_bytes;
   if (!is_inside || piece.bytes == 0 || piece.bytes > want_.frame_bytes_largest ||
       piece.offset_bytes % SlotRing::kAlignmentBytes != 0) {
     return make_error(ErrorCode::kInternal, "a frame does not lie where its handoff's frames may");
@@ -45,11 +45,11 @@ Status PushHandoff::add(const Piece& piece, std::size_t room_bytes) {
   const auto index = static_cast<std::uint32_t>(frames_.size());
   const std::uint64_t room = std::max<std::uint64_t>(room_bytes, round_up(piece.bytes));
   frames_.push_back({piece, piece.offset_bytes, piece.offset_bytes + room, false, false});
-  const auto place = std::upper_bound(
-      ready_.begin() + static_cast<std::ptrdiff_t>(ready_first_), ready_.end(), piece.offset_bytes,
-      [this](std::uint64_t offset, std::uint32_t frame) {
-        return offset < frames_[frame].staging_offset;
-      });
+  const auto place =
+      std::upper_bound(ready_.begin() + static_cast<std::ptrdiff_t>(ready_first_), ready_.end(),
+                       piece.offset_bytes, [this](std::uint64_t offset, std::uint32_t frame) {
+                         return offset < frames_[frame].staging_offset;
+                       });
   ready_.insert(place, index);
   waiting_bytes_ += piece.bytes;
   return {};
@@ -86,8 +86,7 @@ std::size_t PushHandoff::take_queueable() {
   if (!can_write()) return 0;
   const std::size_t on_places =
       run_.frame_bytes - std::min(run_.frame_bytes, run_.posted_bytes) + again_bytes_;
-  const std::size_t most =
-      std::min<std::size_t>(waiting_bytes_, on_places + ring_.room_bytes());
+  const std::size_t most = std::min<std::size_t>(waiting_bytes_, on_places + ring_.room_bytes());
   if (most <= queued_bytes_) return 0;
   return most - std::exchange(queued_bytes_, most);
 }
@@ -227,8 +226,7 @@ Status PushHandoff::again(const AgainMessage& again) {
   if (!index) return {};
   Frame& frame = frames_[*index];
   if (!frame.is_announced || frame.was_asked_again) {
-    return make_error(ErrorCode::kCorrupt,
-                      "the decode worker asks again for a piece, and may not");
+    return make_error(ErrorCode::kCorrupt, "the decode worker asks again for a piece, and may not");
   }
   frame.was_asked_again = true;
   frame.is_announced = false;

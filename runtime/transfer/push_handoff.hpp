@@ -57,8 +57,8 @@ class PushHandoff {
   bool can_write() const;
   // The next write; `covering_flush`: the number of the first flush that can cover it.
   PushWrite next(const PushCut& cut, std::uint64_t covering_flush);
-  // Bytes of frames that came to wait for the link alone since the last call: not for the grant, nor
-  // for places to come free.
+  // Bytes of frames that came to wait for the link alone since the last call: not for the grant,
+  // nor for places to come free.
   std::size_t take_queueable();
   // A frame was posted to its end, and no flush has covered it yet.
   bool wants_flush(std::uint64_t flushes_posted) const {
@@ -137,8 +137,8 @@ class PushHandoff {
   std::size_t again_bytes_ = 0;
   Run run_;
   std::vector<std::uint32_t> run_frames_;
-  std::vector<Posted> posted_;  // to their end, and not yet announced
-  std::size_t announced_ = 0;   // frames, each once
+  std::vector<Posted> posted_;    // to their end, and not yet announced
+  std::size_t announced_ = 0;     // frames, each once
   std::uint64_t last_flush_ = 0;  // that covers the last write
 
   std::optional<ManifestMessage> manifest_;

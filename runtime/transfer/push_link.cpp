@@ -62,7 +62,8 @@ void PushLink::wake(PushHandoff& handoff) {
 const comm::Pace& PushLink::pace(std::int64_t now_us) {
   if (now_us >= pace_until_us_) {
     pace_ = comm::pace_for(meter_.estimate(now_us));
-    pace_.chunk_bytes = std::max(pace_.chunk_bytes / kChunkBytesMin, std::size_t{1}) * kChunkBytesMin;
+    pace_.chunk_bytes =
+        std::max(pace_.chunk_bytes / kChunkBytesMin, std::size_t{1}) * kChunkBytesMin;
     pace_until_us_ = now_us + kPaceLifeUs;
   }
   return pace_;

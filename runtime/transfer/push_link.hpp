@@ -77,7 +77,8 @@ class PushLink {
   PushOperations& operations_;
   comm::LinkMeter meter_;
   std::optional<comm::RemoteRegion> arena_;
-  std::uint64_t incarnation_ = 0;  // of arenas: what was posted to an older one is not ours any more
+  std::uint64_t incarnation_ =
+      0;  // of arenas: what was posted to an older one is not ours any more
   bool was_used_ = false;
 
   std::vector<PushHandoff*> handoffs_;  // not over

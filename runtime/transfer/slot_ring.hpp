@@ -25,7 +25,8 @@ class SlotRing {
 
   // The next places will be side by side for `run_bytes`, of which there must be room.
   void make_room(std::uint64_t run_bytes);
-  // A place right behind the last one, rounded up: where in the slot it begins. `frame`: for find().
+  // A place right behind the last one, rounded up: where in the slot it begins. `frame`: for
+  // find().
   std::uint64_t place(std::uint64_t place_bytes, std::uint32_t frame);
 
   // Whose place begins there, if any does.
@@ -41,12 +42,10 @@ class SlotRing {
   };
   // By binary search: positions rise, and an offset is one position only.
   std::size_t index_of(std::uint64_t offset_bytes) const;
-  std::uint64_t first_taken() const {
-    return places_.empty() ? next_ : places_.front().position;
-  }
+  std::uint64_t first_taken() const { return places_.empty() ? next_ : places_.front().position; }
 
   std::uint64_t bytes_;
-  std::uint64_t next_ = 0;     // the position behind the last place
+  std::uint64_t next_ = 0;    // the position behind the last place
   std::deque<Place> places_;  // the first one is taken
 };
 

@@ -194,10 +194,10 @@ class PrefillFixture : public ::testing::Test {
   }
   template <class M>
   void send(comm::NodeId from, MessageType type, const M& message) {
-    EXPECT_TRUE(peers[from]
-                    .transport->send(kPrefillNode, static_cast<std::uint16_t>(type),
-                                     message.encode())
-                    .has_value());
+    EXPECT_TRUE(
+        peers[from]
+            .transport->send(kPrefillNode, static_cast<std::uint16_t>(type), message.encode())
+            .has_value());
   }
 
   void submit(RequestId id, comm::NodeId decode = kDecodeNode, std::int64_t tokens = kTokens,
@@ -218,8 +218,8 @@ class PrefillFixture : public ::testing::Test {
     EXPECT_EQ(message.request, id);
     return message;
   }
-  // Takes pieces, whose bytes must be in the arena, until the writer's last word; all of them, where
-  // that is a manifest, which may overtake the last ones.
+  // Takes pieces, whose bytes must be in the arena, until the writer's last word; all of them,
+  // where that is a manifest, which may overtake the last ones.
   Message last_word(comm::NodeId node = kDecodeNode) {
     std::size_t pieces = 0;
     Message word;

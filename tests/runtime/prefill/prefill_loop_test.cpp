@@ -27,8 +27,7 @@ struct LoopFixture {
     config.chunk_tokens = 16;
     config.kv_memory_bytes = kv_memory_bytes;
     loop = std::make_unique<PrefillLoop>(
-        model, PrefillLoopOptions{config, 2, shape, "here"},
-        [this](PrefillEvent event) {
+        model, PrefillLoopOptions{config, 2, shape, "here"}, [this](PrefillEvent event) {
           if (std::holds_alternative<PrefillEvent::PieceReady>(event.what) && on_piece) on_piece();
           events.push(std::move(event));
         });

@@ -252,8 +252,8 @@ TEST_F(PrefillWorkerTest, LinksAreReportedWhileTheyAreInUseAndForAWhileAfter) {
 }
 
 TEST_F(PrefillWorkerTest, TheRouterEndsIt) {
-  (void)peers[kRouterNode].transport->send(
-      testing::kPrefillNode, static_cast<std::uint16_t>(MessageType::kShutdown), {});
+  (void)peers[kRouterNode].transport->send(testing::kPrefillNode,
+                                           static_cast<std::uint16_t>(MessageType::kShutdown), {});
   (void)next(kRouterNode, MessageType::kGoodbye);
   EXPECT_TRUE(has_ended);
   EXPECT_TRUE(worker->end().has_value());

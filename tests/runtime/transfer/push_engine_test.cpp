@@ -40,9 +40,9 @@ TEST_F(PushEngineTest, EveryByteHasLandedBeforeItIsAnnouncedAndTheManifestIsLast
   engine->finish(7, manifest_of(7));
   engine->release(7);
   run();
-  EXPECT_THAT(types_sent(), ElementsAre(MessageType::kWant, MessageType::kPieces,
-                                        MessageType::kPieces, MessageType::kPieces,
-                                        MessageType::kManifest));
+  EXPECT_THAT(types_sent(),
+              ElementsAre(MessageType::kWant, MessageType::kPieces, MessageType::kPieces,
+                          MessageType::kPieces, MessageType::kManifest));
   for (const auto& message : transport.sent) EXPECT_EQ(message.writes_unlanded, 0U);
   const auto pieces = pieces_sent(7);
   ASSERT_EQ(pieces.size(), 3U);

@@ -66,7 +66,9 @@ class StepTransport : public comm::Transport {
   }
   Status send(comm::NodeId peer, std::uint16_t type, Bytes payload, comm::OperationId) override {
     if (!send_status) return send_status;
-    sent.push_back({peer, static_cast<MessageType>(type), {payload.begin(), payload.end()},
+    sent.push_back({peer,
+                    static_cast<MessageType>(type),
+                    {payload.begin(), payload.end()},
                     writes_posted - writes_landed});
     return {};
   }

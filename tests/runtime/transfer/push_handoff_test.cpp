@@ -91,9 +91,8 @@ TEST_F(HandoffTest, DeviceMemoryIsNotMoved) {
 TEST_F(HandoffTest, OnlySoManyGoTogetherAsThereIsRoomForAndAChunkHolds) {
   grant(100'000);
   for (int i = 0; i < 50; ++i) {
-    ASSERT_TRUE(
-        handoff.add(piece_of(i, static_cast<std::uint64_t>(i) * 4000 / 64 * 64, 3000), 4000)
-            .has_value());
+    ASSERT_TRUE(handoff.add(piece_of(i, static_cast<std::uint64_t>(i) * 4000 / 64 * 64, 3000), 4000)
+                    .has_value());
   }
   const PushCut cut{10'000, 4096, true};
   EXPECT_LE(handoff.next(cut, 1).source.size(), 10'000U);
@@ -138,9 +137,9 @@ TEST_F(HandoffTest, WhateverMovesTheBytesAreTheFrames) {
         const MutableBytes place(staging.data() + frame.offset, frame.bytes);
         testing::fill(place, random());
         frame.content.assign(place.begin(), place.end());
-        ASSERT_TRUE(one.add(piece_of(static_cast<int>(order[made]), frame.offset, frame.bytes),
-                            frame.room)
-                        .has_value());
+        ASSERT_TRUE(
+            one.add(piece_of(static_cast<int>(order[made]), frame.offset, frame.bytes), frame.room)
+                .has_value());
       }
       while (one.can_write()) {
         const PushWrite write = one.next({8'192, 2'048, true}, flushes + 1);

@@ -58,8 +58,8 @@ TEST_F(LinkTest, HandoffsTakeTurnsByBytesWithinTheWindow) {
     const auto& write = transport.writes.front();
     (write.offset < kHandoffBytes ? bytes_of_first : bytes_of_second) += write.source.size();
     land();
-    const std::size_t apart = std::max(bytes_of_first, bytes_of_second) -
-                              std::min(bytes_of_first, bytes_of_second);
+    const std::size_t apart =
+        std::max(bytes_of_first, bytes_of_second) - std::min(bytes_of_first, bytes_of_second);
     EXPECT_LE(apart, std::size_t{16} << 20);  // two of the largest chunks
   }
 }
@@ -94,12 +94,11 @@ TEST_F(LinkTest, AFrameThatIsNotWhollyPostedWantsNoFlushUnlessItsHandoffStops) {
   ASSERT_TRUE(link.post(0, true).has_value());
   EXPECT_TRUE(transport.flushes.empty());
   link.fail(first, make_error(ErrorCode::kCancelled, "enough"), false);
-  EXPECT_EQ(link.meter().estimate(transport.now).queued_bytes,
-            [&] {
-              std::size_t bytes = 0;
-              for (const auto& write : transport.writes) bytes += write.source.size();
-              return bytes;
-            }());
+  EXPECT_EQ(link.meter().estimate(transport.now).queued_bytes, [&] {
+    std::size_t bytes = 0;
+    for (const auto& write : transport.writes) bytes += write.source.size();
+    return bytes;
+  }());
   ASSERT_TRUE(link.post(0, true).has_value());
   EXPECT_EQ(transport.flushes.size(), 1U);
 }
