@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "tests/simulation/scenario.hpp"
 #include "tests/simulation/simulated_cluster.hpp"
 #include "tests/simulation/synthetic_model.hpp"
 
@@ -76,6 +77,29 @@ TEST(ClusterSimulation, AKilledWorkersRequestsAreAnsweredByOthers) {
   cluster.run_for(kSecondUs, [] { return false; });
   expect_nothing_held(cluster);
 }
+
+void expect_holds(std::uint64_t seed) {
+  Scenario scenario(seed);
+  std::string all;
+  for (const std::string& finding : scenario.run()) all += "\n  " + finding;
+  EXPECT_TRUE(all.empty()) << scenario.describe() << all << "\nagain: sluice_simulation --seed "
+                           << seed << " --trace";
+}
+
+// A hundred seeds from the parameter on.
+class ClusterSeeds : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(ClusterSeeds, AllHold) {
+  for (std::uint64_t seed = GetParam(); seed < GetParam() + 100; ++seed) expect_holds(seed);
+}
+
+INSTANTIATE_TEST_SUITE_P(From, ClusterSeeds, testing::Range<std::uint64_t>(1, 1001, 100));
+
+// Seeds that once showed something wrong.
+TEST(ClusterSimulation, DamageThatLooksLikeAnotherModelsFrame) {
+  for (const std::uint64_t seed : {33, 283, 323, 1121, 1945}) expect_holds(seed);
+}
+TEST(ClusterSimulation, TwoThatCannotReachEachOtherAreNotPairedThreeTimes) { expect_holds(1114); }
 
 }  // namespace
 }  // namespace sluice::tests

@@ -18,6 +18,7 @@ constexpr std::int64_t kMsUs = 1000;
 constexpr std::int64_t kSecondUs = 1'000'000;
 // After a fault is over, until everybody has noticed.
 constexpr std::int64_t kNoticeUs = 500 * kMsUs;
+constexpr std::int64_t kForeverUs = 1'000'000 * kSecondUs;
 constexpr std::int64_t kReclaimUs = 2 * kSecondUs;
 
 const char* name_of(MessageType type) {
@@ -218,7 +219,7 @@ void Scenario::strike(Plan& plan) {
     cluster_.set_frozen(victim, true);
     if (plan.last_us == 0) {
       stopped_.insert(victim);
-      faults_.back().until_us = INT64_MAX;
+      faults_.back().until_us = kForeverUs;
       return;
     }
     cluster_.at(plan.last_us, [this, victim, name] {
@@ -264,6 +265,10 @@ void Scenario::try_restart(NodeId node, int tries) {
   const Status started = cluster_.restart(node);
   if (started) {
     note("*** " + std::to_string(node) + " is started anew");
+    // Who could not hear of the old process's end has another one under its name now, and no proof.
+    for (NodeId other = 1; other < cluster_.nodes(); ++other) {
+      if (cluster_.is_parted(node, other)) unproven_.insert(other);
+    }
     unhealthy_until_[node] = cluster_.now_us() + kNoticeUs;
     return;
   }
@@ -347,13 +352,13 @@ void Scenario::judge_request(std::size_t index, const UserRequest& request) {
   const bool is_whole = request.finish == runtime::FinishReason::kStop ||
                         request.finish == runtime::FinishReason::kLength;
   if (is_whole) {
-    ++answered_;
+    ++ends_["answered"];
     if (request.tokens != answer.tokens || request.finish != answer.finish) {
       find(name + " got a part of its answer as if it were all");
     }
     return;
   }
-  ++failed_;
+  ++ends_[request.error ? error_code_name(request.error->code) : "cancelled"];
   if (request.has_ended() && !explains(request)) {
     find(name + " failed, and no fault explains it: " +
          (request.error ? request.error->message : std::string("it was cancelled")));
@@ -387,7 +392,8 @@ void Scenario::judge_memory() {
     const auto* decode = cluster_.decode(node);
     if (decode == nullptr) continue;
     const runtime::ReceiveEngine::Memory memory = decode->memory();
-    const bool may_hold = std::any_of(stopped_.begin(), stopped_.end(),
+    const bool may_hold = unproven_.contains(node) ||
+                          std::any_of(stopped_.begin(), stopped_.end(),
                                       [&](NodeId stopped) { return cluster_.is_prefill(stopped); });
     const std::size_t allowed = may_hold ? memory.quarantined_bytes : 0;
     if (memory.taken_bytes != allowed) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -28,8 +29,8 @@ class Scenario {
   std::vector<std::string> run();
 
   std::string describe() const;
-  std::size_t answered() const { return answered_; }
-  std::size_t failed() const { return failed_; }
+  // How requests ended ("answered", "cancelled", "corrupt" ...), and how many.
+  const std::map<std::string, std::size_t>& ends() const { return ends_; }
   std::size_t faults() const { return faults_.size(); }
 
  private:
@@ -87,13 +88,13 @@ class Scenario {
   std::vector<Fault> faults_;
   std::int64_t requests_left_ = 0;             // not submitted yet
   std::set<comm::NodeId> stopped_;             // frozen for ever
+  std::set<comm::NodeId> unproven_;            // may hold memory of a writer that was replaced
   std::vector<std::int64_t> unhealthy_until_;  // by node, once its fault is over
   std::int64_t last_without_pair_us_ = 0;      // no prefill and decode worker could serve
   std::vector<std::int64_t> last_clean_us_;    // by node: nothing was in quarantine
   std::set<std::pair<runtime::RequestId, std::int64_t>> tokens_seen_;
   std::vector<std::string> findings_;
-  std::size_t answered_ = 0;
-  std::size_t failed_ = 0;
+  std::map<std::string, std::size_t> ends_;
 };
 
 }  // namespace sluice::tests

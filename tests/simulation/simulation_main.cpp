@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <map>
+#include <string>
 
 #include "tests/simulation/scenario.hpp"
 
@@ -25,22 +27,20 @@ int main(int argc, char** argv) {
     }
   }
   std::uint64_t bad = 0;
-  std::size_t answered = 0;
-  std::size_t failed = 0;
+  std::map<std::string, std::size_t> ends;
   std::size_t faults = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     sluice::tests::Scenario scenario(seed + i, is_traced ? &std::cout : nullptr);
     const auto findings = scenario.run();
-    answered += scenario.answered();
-    failed += scenario.failed();
+    for (const auto& [end, requests] : scenario.ends()) ends[end] += requests;
     faults += scenario.faults();
     if (findings.empty()) continue;
     ++bad;
     std::cout << scenario.describe() << "\n";
     for (const std::string& finding : findings) std::cout << "  " << finding << "\n";
   }
-  std::cout << count - bad << " of " << count << " seeds hold; " << answered
-            << " requests were answered, " << failed << " ended otherwise, " << faults
-            << " faults\n";
+  std::cout << count - bad << " of " << count << " seeds hold; " << faults << " faults; requests:";
+  for (const auto& [end, requests] : ends) std::cout << " " << requests << " " << end;
+  std::cout << "\n";
   return bad == 0 ? 0 : 1;
 }
