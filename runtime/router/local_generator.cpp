@@ -5,7 +5,7 @@
 #include <mutex>
 #include <utility>
 
-#include "runtime/decode/decode_loop.hpp"
+#include "runtime/decode/finish_after.hpp"
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/engine/sampler.hpp"
 #include "runtime/frames/frame_decode.hpp"
