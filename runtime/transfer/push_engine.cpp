@@ -49,9 +49,10 @@ class PushEngine::Impl {
   void settle(PushLink& link);
   Status settle(PushHandoff& handoff);
   Status announce(PushHandoff& handoff);
+  void fail(PushHandoff& handoff, const Error& error, bool target_knows = false);
   void end(PushHandoff& handoff, Status status, bool target_knows);
   void fail_link(PushLink& link, const Error& why, bool forever = false);
-  void forget_if_idle(PushHandoff& handoff);
+  void release_if_idle(PushHandoff& handoff);
   template <class Message>
   Status send(PushLink& link, MessageType type, const Message& message) {
     return link.send(type, message.encode());
@@ -143,7 +144,7 @@ void PushEngine::Impl::add(RequestId request, const Piece& piece, std::size_t ro
   PushHandoff* handoff = find(request);
   if (handoff == nullptr || handoff->is_stopped()) return;
   if (const Status added = handoff->add(piece, room_bytes); !added) {
-    return handoff->link().fail(*handoff, added.error(), false);
+    return fail(*handoff, added.error());
   }
   handoff->link().wake(*handoff);
 }
@@ -156,14 +157,19 @@ void PushEngine::Impl::finish(RequestId request, ManifestMessage manifest) {
 }
 
 void PushEngine::Impl::abort(RequestId request, const Error& error) {
-  if (PushHandoff* handoff = find(request)) handoff->link().fail(*handoff, error, false);
+  if (PushHandoff* handoff = find(request)) fail(*handoff, error);
 }
 
 void PushEngine::Impl::release(RequestId request) {
   const auto found = handoffs_.find(request);
   if (found == handoffs_.end()) return;
   found->second->books.is_released = true;
-  forget_if_idle(*found->second);
+  release_if_idle(*found->second);
+}
+
+void PushEngine::Impl::fail(PushHandoff& handoff, const Error& error, bool target_knows) {
+  handoff.link().fail(handoff, error, target_knows);
+  release_if_idle(handoff);
 }
 
 void PushEngine::Impl::end(PushHandoff& handoff, Status status, bool target_knows) {
@@ -172,14 +178,16 @@ void PushEngine::Impl::end(PushHandoff& handoff, Status status, bool target_know
   handoff.books.is_over = true;
   link.remove(handoff);
   ended_.push_back({handoff.request(), std::move(status), target_knows});
-  forget_if_idle(handoff);
+  release_if_idle(handoff);
 }
 
-void PushEngine::Impl::forget_if_idle(PushHandoff& handoff) {
-  const PushHandoff::Books& books = handoff.books;
-  if (!books.is_over || !books.is_released || books.writes_in_flight != 0) return;
-  staging_.release(books.staging_offset);
-  handoffs_.erase(handoff.request());
+// The staging memory is free once nobody reads or writes it any more, which may be before the last
+// word; the handoff is forgotten after both.
+void PushEngine::Impl::release_if_idle(PushHandoff& handoff) {
+  PushHandoff::Books& books = handoff.books;
+  if (!handoff.is_stopped() || !books.is_released || books.writes_in_flight != 0) return;
+  if (!std::exchange(books.gave_staging_back, true)) staging_.release(books.staging_offset);
+  if (books.is_over) handoffs_.erase(handoff.request());
 }
 
 // Nobody at the other end can be told anything.
@@ -238,7 +246,7 @@ void PushEngine::Impl::take_grant(comm::NodeId peer, Bytes payload) {
     link.wake(*handoff);
     link.note_news();  // there may be no frames to write
   } else if (granted.error().code == ErrorCode::kCorrupt) {
-    link.fail(*handoff, granted.error(), false);
+    fail(*handoff, granted.error());
   }
 }
 
@@ -248,7 +256,7 @@ void PushEngine::Impl::take_taken(comm::NodeId peer, Bytes payload) {
   PushHandoff* handoff = find_of(taken->request, peer);
   if (handoff == nullptr || handoff->is_stopped()) return;
   if (const Status status = handoff->taken(*taken); !status) {
-    return handoff->link().fail(*handoff, status.error(), false);
+    return fail(*handoff, status.error());
   }
   if (handoff->is_all_taken()) return end(*handoff, {}, false);
   handoff->link().wake(*handoff);
@@ -260,7 +268,7 @@ void PushEngine::Impl::take_again(comm::NodeId peer, Bytes payload) {
   PushHandoff* handoff = find_of(again->request, peer);
   if (handoff == nullptr || handoff->is_stopped()) return;
   if (const Status queued = handoff->again(*again); !queued) {
-    return handoff->link().fail(*handoff, queued.error(), false);
+    return fail(*handoff, queued.error());
   }
   handoff->link().wake(*handoff);
 }
@@ -270,7 +278,7 @@ bool PushEngine::Impl::take_failed(comm::NodeId peer, Bytes payload) {
   if (!failed) return false;
   PushHandoff* handoff = find_of(failed->request, peer);
   if (handoff == nullptr) return false;
-  handoff->link().fail(*handoff, make_error(failed->code, failed->message), true);
+  fail(*handoff, make_error(failed->code, failed->message), true);
   return true;
 }
 
@@ -281,7 +289,7 @@ bool PushEngine::Impl::take(const comm::Completion& completion) {
   if (const Status done = link.complete(*operation, completion.status); !done) {
     fail_link(link, done.error());
   }
-  if (operation->handoff != nullptr) forget_if_idle(*operation->handoff);
+  if (operation->handoff != nullptr) release_if_idle(*operation->handoff);
   return true;
 }
 

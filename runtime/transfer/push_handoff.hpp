@@ -91,6 +91,7 @@ class PushHandoff {
     std::size_t staging_offset = 0;
     std::uint32_t writes_in_flight = 0;
     bool is_released = false;  // by the caller
+    bool gave_staging_back = false;
     bool is_over = false;      // its end is told
     bool is_in_turns = false;
     std::optional<Error> failure;  // the last word to be

@@ -138,6 +138,23 @@ TEST_F(PushAbortTest, StagingMemoryIsHeldUntilTheCallerHasCeasedToWriteIt) {
   EXPECT_TRUE(engine->open({kTarget, want_of(8, 64)}).has_value());
 }
 
+TEST_F(PushAbortTest, WhatASilentTargetDoesNotAnswerHoldsNoMemoryOnceItsWritesAreDone) {
+  open(7, kStagingBytes);
+  grant(7, 0, kStagingBytes);
+  engine->add(7, piece_of(0, 0, 1000));
+  engine->turn();
+  engine->abort(7, kEnough);
+  engine->release(7);
+  EXPECT_EQ(engine->staging_bytes_taken(), kStagingBytes);
+  EXPECT_TRUE(engine->take(transport.land()));
+  EXPECT_EQ(engine->staging_bytes_taken(), 0U);  // the flush is still under way
+  EXPECT_TRUE(engine->has_handoffs_to(kTarget));
+  EXPECT_THAT(types_sent(), ElementsAre(MessageType::kWant));
+  run();
+  EXPECT_EQ(types_sent().back(), MessageType::kFailed);
+  EXPECT_FALSE(engine->has_handoffs_to(kTarget));
+}
+
 TEST_F(PushAbortTest, ALostPeerIsNoTargetUntilAnotherProcessTakesItsPlace) {
   engine->peer_lost(kTarget, make_error(ErrorCode::kUnavailable, "cable"));
   EXPECT_EQ(engine->open({kTarget, want_of(1, 64)}).error().code, ErrorCode::kUnavailable);
