@@ -31,25 +31,52 @@ constexpr double kMissedShare = 0.5;
 void CardTraffic::add(const NicSample& sample, const Ours& ours, std::int64_t now_us) {
   // Counters that run backwards are another card's, or a driver's that was loaded again.
   if (!points_.empty() && sample.sent_bytes < points_.back().sent_bytes) points_.clear();
-  const Point point{now_us, ours.busy_us, sample.sent_bytes, ours.left_bytes};
-  if (points_.empty()) judged_ = point;
+  Point point{now_us, ours.busy_us, sample.sent_bytes, static_cast<double>(ours.done_bytes)};
+  if (points_.empty()) {
+    judged_ = point;
+    judged_done_bytes_ = ours.done_bytes;
+    was_flushed_ = false;
+  } else if (!ours.is_flushed) {
+    const double left = points_.back().left_bytes + left_since(points_.back(), point, ours);
+    point.left_bytes = std::min(left, point.left_bytes);
+  }
   points_.push(point);
   speed_ = sample.speed_bytes_per_s;
-  judge(point, ours.is_flushed);
+  judge(point, ours);
+  if (ours.is_flushed) calibrate(point, ours);
 }
 
-void CardTraffic::judge(const Point& point, bool is_flushed) {
+// How many of ours have left is known behind a flush only. Before, all that the card sends is ours
+// while there are any to send; beside others, what our rate makes of it.
+double CardTraffic::left_since(const Point& last, const Point& now, const Ours& ours) const {
+  const double sent = static_cast<double>(now.sent_bytes - last.sent_bytes) / framing_;
+  if (ours.bytes_per_s == 0.0 || others(now.at_us) == 0.0) return sent;
+  const auto took_us = static_cast<double>(now.at_us - last.at_us);
+  return std::min(sent, ours.bytes_per_s * took_us / kUsPerSecond);
+}
+
+void CardTraffic::judge(const Point& point, const Ours& ours) {
   const auto sent = static_cast<double>(point.sent_bytes - judged_.sent_bytes);
-  const double ours = point.left_bytes - judged_.left_bytes;
-  if (ours <= 0.0) {
-    judged_ = point;  // others' alone
-  } else if (ours >= kJudgedLeast && sent >= kCarriedShare * ours) {
+  const auto done = static_cast<double>(ours.done_bytes - judged_done_bytes_);
+  if (done >= kJudgedLeast && sent >= kCarriedShare * done) {
     carries_ours_ = true;
-    judged_ = point;
-  } else if (ours >= (is_flushed ? kJudgedLeast : kJudgedUnflushedLeast)) {
-    if (sent < kMissedShare * ours) carries_ours_ = false;
-    judged_ = point;
+  } else if (done >= (ours.is_flushed ? kJudgedLeast : kJudgedUnflushedLeast)) {
+    if (sent < kMissedShare * done) carries_ours_ = false;
+  } else if (done > 0.0) {
+    return;
   }
+  judged_ = point;  // also what others sent alone
+  judged_done_bytes_ = ours.done_bytes;
+}
+
+void CardTraffic::calibrate(const Point& point, const Ours& ours) {
+  const double done = static_cast<double>(ours.done_bytes) - flushed_.left_bytes;
+  if (was_flushed_ && done >= kJudgedLeast && point.sent_bytes > flushed_.sent_bytes) {
+    const double framing = static_cast<double>(point.sent_bytes - flushed_.sent_bytes) / done;
+    if (framing > kFramingLeast && framing < kFramingMost) framing_ += (framing - framing_) / 2;
+  }
+  flushed_ = point;
+  was_flushed_ = true;
 }
 
 CardTraffic::Rate CardTraffic::rate_until(const Point& last, const Point*& base) const {
@@ -80,7 +107,7 @@ double CardTraffic::others(std::int64_t now_us) const {
 
 void CardTraffic::learn_framing(double ours, double all) {
   const double framing = framing_ * all / ours;
-  if (framing < kFramingLeast || framing > kFramingMost) return;
+  if (was_flushed_ || framing < kFramingLeast || framing > kFramingMost) return;
   framing_ = std::max(framing_ + (framing - framing_) / 8, 1.0);
 }
 

@@ -21,9 +21,10 @@ class CardTraffic {
  public:
   // Of ours, up to now.
   struct Ours {
-    std::int64_t busy_us = 0;  // how long they have been before the link or on it
-    double left_bytes = 0.0;   // how many have left
-    bool is_flushed = false;   // of which it is known that they have arrived
+    std::int64_t busy_us = 0;      // how long they have been before the link or on it
+    std::uint64_t done_bytes = 0;  // how many the transport has sent, or a socket has swallowed
+    bool is_flushed = false;       // all of them have arrived
+    double bytes_per_s = 0.0;      // at which they leave when others do too; 0: not known
   };
   void add(const NicSample& sample, const Ours& ours, std::int64_t now_us);
 
@@ -41,7 +42,8 @@ class CardTraffic {
   // Others' alone, which was there in two such times: what is counted a little late is not.
   double others(std::int64_t now_us) const;
 
-  // Ours were alone on the card at this rate: what the card counts above it is frames.
+  // Ours were alone on the card at this rate: what the card counts above it is frames. It is
+  // learned from flush to flush too, and better.
   void learn_framing(double ours, double all);
 
   double speed_bytes_per_s() const { return speed_; }
@@ -56,15 +58,20 @@ class CardTraffic {
     std::int64_t at_us = 0;
     std::int64_t busy_us = 0;
     std::uint64_t sent_bytes = 0;
-    double left_bytes = 0.0;
+    double left_bytes = 0.0;  // of ours
   };
-  void judge(const Point& point, bool is_flushed);
+  double left_since(const Point& last, const Point& now, const Ours& ours) const;
+  void judge(const Point& point, const Ours& ours);
+  void calibrate(const Point& point, const Ours& ours);
   // Of the time that ends with `last`, and where it began.
   Rate rate_until(const Point& last, const Point*& base) const;
 
   Recent<Point, 48> points_;
   bool carries_ours_ = false;
   Point judged_;  // the last time
+  std::uint64_t judged_done_bytes_ = 0;
+  Point flushed_;  // when all of ours had arrived
+  bool was_flushed_ = false;
   double speed_ = 0.0;
   double framing_ = 1.05;  // bytes that the card counts for a byte of payload
 };

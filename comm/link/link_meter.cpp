@@ -84,7 +84,6 @@ void LinkMeter::flushed(std::int64_t posted_us, std::int64_t now_us) {
   advance(posted_us, now_us);
   if (queued_bytes_ != 0 || is_flushed_) return;
   close_burst(now_us);
-  left_bytes_ = static_cast<double>(done_bytes_);
   is_flushed_ = true;
   measure_flushed(now_us);
   add(flushes_, burst_);
@@ -154,14 +153,7 @@ std::int64_t LinkMeter::busy_until(std::int64_t now_us) const {
 }
 
 void LinkMeter::nic(const NicSample& sample, std::int64_t now_us) {
-  const auto done = static_cast<double>(done_bytes_);
-  if (flushes_.size() < 2 || ours_ == 0.0 || card_.read_us() == 0) {
-    left_bytes_ = done;
-  } else {
-    const auto since_us = static_cast<double>(now_us - card_.read_us());
-    left_bytes_ = std::min(left_bytes_ + ours_ * since_us / kUsPerSecond, done);
-  }
-  card_.add(sample, {busy_until(now_us), left_bytes_, is_flushed_}, now_us);
+  card_.add(sample, {busy_until(now_us), done_bytes_, is_flushed_, ours_}, now_us);
   if (is_waiting(now_us)) measure_running(now_us);
   // Without flushes, a little that was done proves nothing; but what has left, and is not others',
   // the link can carry.

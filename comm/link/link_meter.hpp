@@ -78,7 +78,6 @@ class LinkMeter {
   bool has_first_ = false;
 
   CardTraffic card_;
-  double left_bytes_ = 0.0;  // of ours: at the measured rate, and all of it behind a flush
 
   std::uint64_t queued_bytes_ = 0;
   std::int64_t queued_since_us_ = 0;  // while there are any

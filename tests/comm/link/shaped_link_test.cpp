@@ -121,6 +121,12 @@ class ShapedLink : public ::testing::Test {
       ASSERT_TRUE(peer->shell("ip link set lo up && ip link set eth0 up"));
       ASSERT_TRUE(peer->shell(std::string("ip address add ") + address + " dev eth0"));
     }
+    // Both ends are up a moment after the last command; only then a transport finds the device.
+    for (Peer* peer : {sender_.get(), receiver_.get()}) {
+      ASSERT_TRUE(
+          peer->shell("timeout 10 sh -c 'until grep -q up /sys/class/net/eth0/operstate; "
+                      "do :; done'"));
+    }
     if (!sender_->shell(shaping("add", 1000, burst()) + " 2>/dev/null")) {
       GTEST_SKIP() << "this kernel has no tbf to shape a link with";
     }
