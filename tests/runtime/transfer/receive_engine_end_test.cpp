@@ -194,6 +194,45 @@ TEST(ReceiveEngineEnd, ACompletedPartOutlivesItsWriter) {
   EXPECT_TRUE(receiver.sink.dropped.empty());
 }
 
+// Late, and about memory that is not its any more.
+TEST(ReceiveEngineEnd, TheFailureOfACompletedPartIsNone) {
+  Receiver receiver(kArena);
+  constexpr CacheRange kFirst{0, 4, 0, 1};
+  receiver.writer(10).want(7, 256, 64, kFirst, 2);
+  receiver.writer(11).want(7, 256, 64, {0, 4, 1, 1}, 2);
+  receiver.turn();
+  Writer& writer = receiver.writer(10);
+  const GrantMessage slot = *writer.granted();
+  const auto pieces = writer.put_all(slot, kFirst);
+  writer.announce(slot, pieces);
+  writer.send(MessageType::kManifest, Writer::manifest(slot, pieces, kFirst));
+  writer.fail(7);
+  receiver.turn();
+  EXPECT_TRUE(receiver.engine->knows(7));
+  EXPECT_EQ(receiver.quarantined_bytes(), 0U);
+}
+
+// A stopped writer's slot is in quarantine; one who needs that memory waits, and others do not.
+TEST(ReceiveEngineEnd, QuarantineHoldsUpOnlyWhoNeedsItsMemory) {
+  Receiver receiver(1024);
+  (void)receiver.grant(7, 512, 10, 512);
+  receiver.engine->peer_lost(10, kSilent, comm::PeerFate::kUnknown);
+  receiver.writer(11).want(8, 1024, 1024);
+  for (RequestId id = 100; id < 140; ++id) {
+    const GrantMessage slot = receiver.grant(id, 256, 12);
+    Writer& writer = receiver.writer(12);
+    const auto pieces = writer.put_all(slot);
+    writer.announce(slot, pieces);
+    writer.send(MessageType::kManifest, Writer::manifest(slot, pieces));
+    receiver.turn();
+  }
+  EXPECT_EQ(receiver.sink.completed.size(), 40U);
+  EXPECT_FALSE(receiver.writer(11).granted());
+  receiver.writer(10).fail(7);
+  receiver.turn();
+  EXPECT_TRUE(receiver.writer(11).granted());
+}
+
 // Messages overtake each other: the end of a request may be here before its Want.
 TEST(ReceiveEngineEnd, AnEndThatOvertookTheWantCounts) {
   Receiver receiver(kArena);
