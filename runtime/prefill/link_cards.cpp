@@ -12,26 +12,12 @@ constexpr std::int64_t kIntervalUs = 50'000;
 
 }  // namespace
 
-void LinkCards::feed(const comm::Transport& transport, comm::NodeId peer, comm::LinkMeter& meter) {
+std::optional<comm::NicSample> LinkCards::due(const comm::Transport& transport, comm::NodeId peer) {
   Link& link = links_[peer];
   const std::int64_t now_us = transport.now_us();
-  if (now_us < link.due_us) return;
+  if (now_us < link.due_us) return std::nullopt;
   link.due_us = now_us + kIntervalUs;
-  if (!link.are_lanes_known) {
-    for (const std::string& lane : transport.lanes(peer)) {
-      link.are_lanes_known = true;
-      auto card = comm::NicCounters::open(lane, sysfs_);
-      const bool is_new =
-          card && std::ranges::none_of(link.cards, [&](const comm::NicCounters& other) {
-            return other.device() == card->device();
-          });
-      if (is_new) link.cards.push_back(std::move(*card));
-    }
-  }
-  if (const auto counted = sample(link)) meter.nic(*counted, now_us);
-}
-
-std::optional<comm::NicSample> LinkCards::sample(const Link& link) const {
+  if (!link.are_lanes_known) find_cards(transport, peer, link);
   if (link.cards.empty()) return std::nullopt;
   comm::NicSample sum;
   for (const comm::NicCounters& card : link.cards) {
@@ -42,6 +28,18 @@ std::optional<comm::NicSample> LinkCards::sample(const Link& link) const {
     sum.speed_bytes_per_s += counted->speed_bytes_per_s;
   }
   return sum;
+}
+
+void LinkCards::find_cards(const comm::Transport& transport, comm::NodeId peer, Link& link) const {
+  for (const std::string& lane : transport.lanes(peer)) {
+    link.are_lanes_known = true;
+    auto card = comm::NicCounters::open(lane, sysfs_);
+    const bool is_new =
+        card && std::ranges::none_of(link.cards, [&](const comm::NicCounters& other) {
+          return other.device() == card->device();
+        });
+    if (is_new) link.cards.push_back(std::move(*card));
+  }
 }
 
 }  // namespace sluice::runtime

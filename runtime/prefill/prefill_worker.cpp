@@ -236,7 +236,9 @@ void PrefillWorker::watch_targets() {
   for (const auto& [node, arena] : cluster_.arenas) {
     const bool is_busy = engine_.has_handoffs_to(node);
     if (is_busy) {
-      cards_.feed(*cluster_.transport, node, engine_.meter(node));
+      if (const auto counted = cards_.due(*cluster_.transport, node)) {
+        engine_.meter(node).nic(*counted, now_us());
+      }
       if (watched_.insert(node).second) watch(node);
     } else if (watched_.erase(node) != 0) {
       unwatch(node);

@@ -29,43 +29,38 @@ struct LinkCardsTest : ::testing::Test {
     std::ofstream(folder / "statistics/rx_bytes") << 0 << '\n';
     std::ofstream(folder / "speed") << 1000 << '\n';
   }
-  // What others send through the cards, as the meter sees it after a second with nothing of ours.
-  double other_after_a_second() {
-    for (int i = 0; i < 20; ++i) {
-      transport.now += 50'000;
-      for (auto& [card, sent] : sent_by_card) count(card, sent += 1'000'000);
-      cards.feed(transport, 2, meter);
-    }
-    return meter.estimate(transport.now).other_bytes_per_s;
-  }
-
   tests::TemporaryFolder sysfs;
   LanedTransport transport;
-  std::map<std::string, std::uint64_t> sent_by_card;
   LinkCards cards{sysfs.path()};
-  comm::LinkMeter meter;
 };
 
 TEST_F(LinkCardsTest, TheCountsOfAllCardsUnderALinkAreSummed) {
-  sent_by_card = {{"eth0", 0}, {"eth1", 0}};
-  for (const auto& [card, sent] : sent_by_card) count(card, sent);
+  count("eth0", 70);
+  count("eth1", 800);
   transport.names = {"posix/memory", "tcp/eth0", "tcp/eth1", "tcp/eth0"};
-  EXPECT_NEAR(other_after_a_second(), 40e6, 4e6);
+  const auto counted = cards.due(transport, 2);
+  ASSERT_TRUE(counted.has_value());
+  EXPECT_EQ(counted->sent_bytes, 870U);
+  EXPECT_EQ(counted->speed_bytes_per_s, 250e6);
+  EXPECT_FALSE(cards.due(transport, 2).has_value());  // not yet again
+  count("eth1", 900);
+  transport.now += 50'000;
+  EXPECT_EQ(cards.due(transport, 2)->sent_bytes, 970U);
   EXPECT_EQ(transport.asked, 1);
 }
 
 TEST_F(LinkCardsTest, AsksUntilTheLanesAreKnownAndAgainOfAnotherProcess) {
-  cards.feed(transport, 2, meter);
-  cards.feed(transport, 2, meter);  // not due
+  EXPECT_FALSE(cards.due(transport, 2).has_value());
+  EXPECT_FALSE(cards.due(transport, 2).has_value());  // not due
   EXPECT_EQ(transport.asked, 1);
   transport.now += 50'000;
   transport.names = {"posix/memory"};
-  cards.feed(transport, 2, meter);
+  EXPECT_FALSE(cards.due(transport, 2).has_value());
   transport.now += 50'000;
-  cards.feed(transport, 2, meter);
+  EXPECT_FALSE(cards.due(transport, 2).has_value());
   EXPECT_EQ(transport.asked, 2);
   cards.forget(2);
-  cards.feed(transport, 2, meter);
+  EXPECT_FALSE(cards.due(transport, 2).has_value());
   EXPECT_EQ(transport.asked, 3);
 }
 
