@@ -198,6 +198,69 @@ TEST_F(PushAbortTest, WithoutAFlushThereIsNoLastWord) {
   EXPECT_EQ(engine->take_ended().at(0).status.error().code, ErrorCode::kCancelled);
 }
 
+// A target that says anything at any time: writes stay within the slot that it granted first, each
+// handoff ends once, and its memory comes back.
+TEST_F(PushAbortTest, WhateverATargetSaysNothingLeavesItsSlotAndAllComesBack) {
+  std::mt19937 random(11);
+  for (RequestId id = 1; id < 400; ++id) {
+    SCOPED_TRACE(id);
+    transport.sent.clear();
+    open(id, 65'536, 8'192);
+    const std::uint64_t slot_offset = 64 * (random() % 1024);
+    const std::uint64_t slot_bytes = 8'192 + random() % 60'000;
+    std::size_t added = 0;
+    const auto offset = [&]() -> std::uint64_t {
+      const auto pieces = pieces_sent(id);
+      if (pieces.empty() || random() % 4 == 0) return 64 * (random() % 1024);
+      return pieces[random() % pieces.size()].offset_bytes;
+    };
+    for (int turn = 0; turn < 60; ++turn) {
+      const std::uint64_t epoch = random() % 8 == 0 ? kEpoch + 1 : kEpoch;
+      switch (random() % 8) {
+        case 0:
+          if (turn > 3) {
+            grant(id, 64 * (random() % 40'000), random(), kTarget, epoch);
+          } else {
+            grant(id, slot_offset, slot_bytes);
+          }
+          break;
+        case 1:
+          tell(MessageType::kTaken, TakenMessage{id, epoch, {offset(), offset()}, false});
+          break;
+        case 2:
+          if (random() % 8 == 0) tell(MessageType::kTaken, TakenMessage{id, epoch, {}, true});
+          break;
+        case 3:
+          if (random() % 4 == 0) tell(MessageType::kAgain, AgainMessage{id, epoch, offset()});
+          break;
+        case 4:
+          if (random() % 16 == 0) engine->abort(id, kEnough);
+          break;
+        case 5:
+          if (added < 8) {
+            engine->add(id, piece_of(static_cast<int>(added), added * 8'192, 1 + random() % 8'192),
+                        8'192);
+            if (++added == 8) engine->finish(id, manifest_of(id));
+          }
+          break;
+        default:
+          if (random() % 2 == 0) engine->turn();
+          step();
+      }
+      for (const auto& write : transport.writes) {
+        EXPECT_GE(write.offset, slot_offset);
+        EXPECT_LE(write.offset + write.source.size(), slot_offset + slot_bytes);
+      }
+    }
+    engine->abort(id, kEnough);
+    engine->release(id);
+    run();
+    EXPECT_EQ(engine->take_ended().size(), 1U);
+    EXPECT_EQ(engine->staging_bytes_taken(), 0U);
+    EXPECT_FALSE(engine->has_handoffs_to(kTarget));
+  }
+}
+
 TEST_F(PushAbortTest, AFrameOutsideTheHandoffsMemoryFailsIt) {
   RequestId id = 1;
   for (const Piece& piece : {piece_of(0, 4032, 65), piece_of(0, 0, 0), piece_of(0, 1, 10),
