@@ -67,6 +67,10 @@ struct Way {
   }
 };
 
+bool is_one_place(const Way& way) {
+  return !way.from.place.empty() && way.from.place == way.to.place;
+}
+
 // How to get a better transport than the one in use: first what the user has set.
 std::string transport_remedy(const Way& way, const std::string& otherwise) {
   for (const SideFacts* side : {&way.from, &way.to}) {
@@ -86,8 +90,7 @@ Finding check_path(const Way& way) {
                     "everything: no KV can be handed over", "unset UCX_TLS and UCX_NET_DEVICES");
   }
   if (way.kind != PathKind::kTcp) return way.make("path", Mark::kOk, found);
-  const bool is_one_place = !way.from.place.empty() && way.from.place == way.to.place;
-  if (is_one_place && way.from.has_shared_memory && way.to.has_shared_memory) {
+  if (is_one_place(way) && way.from.has_shared_memory && way.to.has_shared_memory) {
     return way.make(
         "path", Mark::kSlow, found + ", although both processes are on one host with shared memory",
         "shared memory, which gives about ten times as much, without the network stack",
@@ -141,19 +144,27 @@ void check_rails(const Way& way, std::vector<Finding>& findings) {
 }
 
 Finding check_memory_path(const Way& way) {
-  if (way.from.gpu_count == 0 && way.to.gpu_count == 0) {
+  if (way.from.device.cuda_devices == 0 && way.to.device.cuda_devices == 0) {
     return way.make("memory", Mark::kOk, "host");
   }
+  std::string why;
   for (const SideFacts* side : {&way.from, &way.to}) {
-    if (side->device_path != DevicePath::kBounce) continue;
-    return way.make("memory", Mark::kSlow,
-                    fmt::format("KV of the GPUs of {} goes through pinned host memory: {}",
-                                side->name, side->device_reason),
-                    "GPUDirect: a copy more for every byte, and the host's memory bandwidth",
-                    "modprobe nvidia_peermem (or dma-buf: an open driver and UCX 1.14 or newer), "
-                    "and a UCX and a build with CUDA");
+    if (side->device.cuda_devices == 0) continue;
+    comm::MemoryFacts facts = side->device;
+    facts.is_one_host = is_one_place(way);
+    const comm::MemoryDecision decision = comm::decide_memory_path(facts);
+    why = decision.why;
+    if (decision.path == comm::MemoryPath::kDirect) continue;
+    const bool is_unused = decision.path == comm::MemoryPath::kHostOnly;
+    return way.make(
+        "memory", Mark::kSlow,
+        fmt::format("{}: {} has a GPU, but {}",
+                    is_unused ? "host" : "device, through pinned host memory", side->name, why),
+        is_unused ? "the GPU" : "a copy more for every byte, and the host's memory for it",
+        "nvidia_peermem (modprobe) or dma-buf (an open driver, UCX 1.14 or newer), a "
+        "UCX with CUDA, and the preset cuda of this build");
   }
-  return way.make("memory", Mark::kOk, "device memory, direct");
+  return way.make("memory", Mark::kOk, "device, direct: " + why);
 }
 
 void check_rates(const Way& way, std::vector<Finding>& findings) {

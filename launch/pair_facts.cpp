@@ -6,6 +6,14 @@ namespace {
 
 constexpr std::uint32_t kListMax = 4096;  // a lying peer costs no more
 
+// In the order in which they travel.
+constexpr bool comm::MemoryFacts::*kDeviceFlags[] = {
+    &comm::MemoryFacts::is_built_with_cuda, &comm::MemoryFacts::has_cuda_transports,
+    &comm::MemoryFacts::is_type_seen,       &comm::MemoryFacts::has_cuda_ipc,
+    &comm::MemoryFacts::is_one_host,        &comm::MemoryFacts::has_rdma,
+    &comm::MemoryFacts::has_peermem,        &comm::MemoryFacts::has_dmabuf,
+    &comm::MemoryFacts::has_gdr_copy};
+
 void put_list(ByteWriter& writer, const std::vector<std::string>& list) {
   writer.put(static_cast<std::uint32_t>(list.size()));
   for (const std::string& text : list) writer.put_string(text);
@@ -41,9 +49,10 @@ void put_side(ByteWriter& writer, const SideFacts& side) {
     writer.put_string(port.name);
     writer.put(port.gbit_per_s);
   }
-  writer.put(side.gpu_count);
-  writer.put(side.device_path);
-  writer.put_string(side.device_reason);
+  writer.put(static_cast<std::int32_t>(side.device.cuda_devices));
+  for (const bool comm::MemoryFacts::*flag : kDeviceFlags) {
+    writer.put(static_cast<std::uint8_t>(side.device.*flag));
+  }
 }
 
 Result<SideFacts> get_side(ByteReader& reader) {
@@ -61,13 +70,10 @@ Result<SideFacts> get_side(ByteReader& reader) {
     port.gbit_per_s = SLUICE_TRY(reader.get<double>());
     side.rdma_ports.push_back(std::move(port));
   }
-  side.gpu_count = SLUICE_TRY(reader.get<std::uint32_t>());
-  const auto path = SLUICE_TRY(reader.get<std::uint8_t>());
-  if (path > static_cast<std::uint8_t>(DevicePath::kBounce)) {
-    return make_error(ErrorCode::kCorrupt, "a way of device memory that there is not");
+  side.device.cuda_devices = SLUICE_TRY(reader.get<std::int32_t>());
+  for (bool comm::MemoryFacts::*flag : kDeviceFlags) {
+    side.device.*flag = SLUICE_TRY(reader.get<std::uint8_t>()) != 0;
   }
-  side.device_path = static_cast<DevicePath>(path);
-  side.device_reason = SLUICE_TRY(reader.get_string());
   return side;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/memory_path.hpp"
 #include "kernels/core/bytes.hpp"
 #include "kernels/core/result.hpp"
 
@@ -18,13 +19,6 @@ struct ActivePort {
   double gbit_per_s = 0.0;  // 0: not known
 };
 
-// How device memory gets to and from the wire on a host.
-enum class DevicePath : std::uint8_t {
-  kNone,    // no GPU here
-  kDirect,  // the card reads and writes it (GPUDirect), or CUDA copies between processes
-  kBounce,  // through pinned host memory
-};
-
 struct SideFacts {
   std::string name = {};  // as on the command line
   std::string host = {};  // its own name for itself
@@ -34,9 +28,7 @@ struct SideFacts {
   std::string transports_setting = {};      // UCX_TLS where it is set
   std::vector<std::string> resources = {};  // of UCX: "tcp/eth0"
   std::vector<ActivePort> rdma_ports = {};
-  std::uint32_t gpu_count = 0;
-  DevicePath device_path = DevicePath::kNone;
-  std::string device_reason = {};  // why not direct; empty when it is, or without a GPU
+  comm::MemoryFacts device = {};  // is_one_host is the judge's to say
 };
 
 struct PutRate {

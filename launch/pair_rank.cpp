@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -30,6 +31,10 @@ std::string link_target(const char* path) {
   return fs::read_symlink(path, error).string();
 }
 
+bool is_active(const InfinibandPort& port) {
+  return port.state.find("ACTIVE") != std::string::npos;
+}
+
 std::string own_place() {
   std::string boot;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
@@ -37,17 +42,24 @@ std::string own_place() {
   return boot + " " + link_target("/proc/self/ns/net") + " " + link_target("/proc/self/ns/ipc");
 }
 
-void add_device_facts(const NetworkFacts& network, const CudaProbe& cuda, SideFacts& side) {
-  side.gpu_count = static_cast<std::uint32_t>(cuda.devices.size());
-  if (cuda.devices.empty()) return;
-  if (!SLUICE_BUILT_WITH_CUDA) {
-    side.device_reason = "this build is without CUDA";
-  } else if (!network.ucx.has_cuda) {
-    side.device_reason = "this UCX is without CUDA";
-  } else if (!network.has_peermem && !cuda.devices.front().dmabuf) {
-    side.device_reason = "neither nvidia_peermem nor dma-buf";
-  }
-  side.device_path = side.device_reason.empty() ? DevicePath::kDirect : DevicePath::kBounce;
+comm::MemoryFacts device_facts(const NetworkFacts& network, const CudaProbe& cuda) {
+  const std::vector<std::string>& resources = network.ucx.resources;
+  const auto has_resource = [&](const char* prefix) {
+    return std::any_of(resources.begin(), resources.end(),
+                       [&](const std::string& name) { return name.starts_with(prefix); });
+  };
+  comm::MemoryFacts facts;
+  facts.is_built_with_cuda = SLUICE_BUILT_WITH_CUDA;
+  facts.cuda_devices = static_cast<int>(cuda.devices.size());
+  facts.has_cuda_transports = network.ucx.has_cuda;
+  facts.is_type_seen = network.ucx.has_cuda;
+  facts.has_cuda_ipc = has_resource("cuda_ipc/");
+  facts.has_rdma = std::any_of(network.infiniband.begin(), network.infiniband.end(), is_active) &&
+                   (has_resource("rc_") || has_resource("dc_"));
+  facts.has_peermem = network.has_peermem;
+  facts.has_dmabuf = !cuda.devices.empty() && cuda.devices.front().dmabuf;
+  facts.has_gdr_copy = has_resource("gdr_copy/");
+  return facts;
 }
 
 SideFacts own_facts(const std::string& name) {
@@ -63,10 +75,9 @@ SideFacts own_facts(const std::string& name) {
   const NetworkFacts network = probe_network();
   side.resources = network.ucx.resources;
   for (const InfinibandPort& port : network.infiniband) {
-    if (port.state.find("ACTIVE") == std::string::npos) continue;
-    side.rdma_ports.push_back({port.name, parse_port_rate(port.rate)});
+    if (is_active(port)) side.rdma_ports.push_back({port.name, parse_port_rate(port.rate)});
   }
-  add_device_facts(network, probe_cuda(), side);
+  side.device = device_facts(network, probe_cuda());
   return side;
 }
 

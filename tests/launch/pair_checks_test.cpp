@@ -122,13 +122,24 @@ TEST(CheckPair, APortThatGivesLittleIsSlow) {
 TEST(CheckPair, DeviceMemoryThroughTheHostIsSlow) {
   PairFacts pair = pair_of(kRdma);
   EXPECT_EQ(find(pair, "memory").found, "host");
-  pair.b.gpu_count = 8;
-  pair.b.device_path = DevicePath::kDirect;
-  EXPECT_EQ(find(pair, "memory").found, "device memory, direct");
-  pair.b.device_path = DevicePath::kBounce;
-  pair.b.device_reason = "neither nvidia_peermem nor dma-buf";
-  expect_warning(find(pair, "memory"), "of right goes through pinned host memory: neither",
-                 "modprobe nvidia_peermem");
+  comm::MemoryFacts& device = pair.b.device;
+  device.cuda_devices = 8;
+  expect_warning(find(pair, "memory"), "host: right has a GPU, but this build has no CUDA", "cuda");
+  device.is_built_with_cuda = device.has_cuda_transports = device.is_type_seen = true;
+  device.has_rdma = true;
+  expect_warning(find(pair, "memory"),
+                 "device, through pinned host memory: right has a GPU, but the NIC cannot reach",
+                 "nvidia_peermem");
+  device.has_peermem = true;
+  EXPECT_EQ(find(pair, "memory").mark, Mark::kOk);
+  EXPECT_THAT(find(pair, "memory").found, HasSubstr("device, direct: GPUDirect RDMA"));
+  EXPECT_EQ(status(pair), 0);
+  // On one host CUDA copies between processes.
+  device.has_peermem = false;
+  device.has_cuda_ipc = true;
+  EXPECT_EQ(find(pair, "memory").mark, Mark::kSlow);
+  pair.b.place = pair.a.place;
+  EXPECT_EQ(find(pair, "memory").mark, Mark::kOk);
 }
 
 TEST(CheckPair, WithoutALaneNothingWorks) {

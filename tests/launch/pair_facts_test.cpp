@@ -6,16 +6,16 @@
 namespace sluice::launch {
 namespace {
 
-const SideFacts kSide = {.name = "left",
-                         .host = "vm",
-                         .place = "boot net",
-                         .has_shared_memory = true,
-                         .transports_setting = "tcp",
-                         .resources = {"tcp/lo", "posix/memory"},
-                         .rdma_ports = {{"mlx5_0 port 1", 100}},
-                         .gpu_count = 2,
-                         .device_path = DevicePath::kBounce,
-                         .device_reason = "no peermem"};
+const SideFacts kSide = {
+    .name = "left",
+    .host = "vm",
+    .place = "boot net",
+    .has_shared_memory = true,
+    .transports_setting = "tcp",
+    .resources = {"tcp/lo", "posix/memory"},
+    .rdma_ports = {{"mlx5_0 port 1", 100}},
+    .device = {
+        .is_built_with_cuda = true, .cuda_devices = 2, .has_cuda_ipc = true, .has_dmabuf = true}};
 
 TEST(SideFacts, ComeBackAsTheyWent) {
   ByteWriter writer;
@@ -33,9 +33,12 @@ TEST(SideFacts, ComeBackAsTheyWent) {
   ASSERT_EQ(side->rdma_ports.size(), 1U);
   EXPECT_EQ(side->rdma_ports[0].name, "mlx5_0 port 1");
   EXPECT_EQ(side->rdma_ports[0].gbit_per_s, 100);
-  EXPECT_EQ(side->gpu_count, 2U);
-  EXPECT_EQ(side->device_path, DevicePath::kBounce);
-  EXPECT_EQ(side->device_reason, kSide.device_reason);
+  EXPECT_EQ(side->device.cuda_devices, 2);
+  EXPECT_TRUE(side->device.is_built_with_cuda);
+  EXPECT_TRUE(side->device.has_cuda_ipc);
+  EXPECT_TRUE(side->device.has_dmabuf);
+  EXPECT_FALSE(side->device.has_cuda_transports);
+  EXPECT_FALSE(side->device.has_gdr_copy);
 }
 
 TEST(SideFacts, CutOffIsCorrupt) {
