@@ -17,6 +17,12 @@
 
 namespace {
 
+// Not in the help: tests of failures use it.
+void add_fault(CLI::App& command, std::string& fault, std::int64_t& rank) {
+  command.add_option("--fault", fault)->group("");
+  command.add_option("--fault-rank", rank)->group("");
+}
+
 void add_serve(CLI::App& app, sluice::launch::ServeOptions& options) {
   CLI::App* serve = app.add_subcommand(
       "serve", "Serve a model: every rank of an mpirun runs this; the file says what each does");
@@ -24,6 +30,14 @@ void add_serve(CLI::App& app, sluice::launch::ServeOptions& options) {
   serve->add_option("--pipeline", options.pipeline,
                     "How KV is encoded: a preset's name or a pipeline file, instead of the cluster "
                     "file's");
+  auto* join = serve->add_option("--join", options.join,
+                                 "HOST:PORT of a running router (router.join_port): take the place "
+                                 "of a worker that ended, without mpirun");
+  auto* rank = serve->add_option("--rank", options.rank, "With --join: which rank")
+                   ->check(CLI::Range(65535));
+  join->needs(rank);
+  rank->needs(join);
+  add_fault(*serve, options.fault, options.fault_rank);
 }
 
 void add_run(CLI::App& app, sluice::launch::RunOptions& options) {
@@ -55,6 +69,9 @@ void add_run(CLI::App& app, sluice::launch::RunOptions& options) {
   run->add_flag("--ignore-end", options.ignore_end, "Go on after an end-of-text token");
   run->add_flag("--local", options.local, "All in this process, without workers or mpirun");
   run->add_flag("--json", options.json, "Print the measurements as JSON instead of a table");
+  run->add_flag("--accept-joins", options.accept_joins,
+                "Let workers join while it runs, as serve does");
+  add_fault(*run, options.fault, options.fault_rank);
 }
 
 struct DoctorOptions {

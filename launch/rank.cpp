@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/rank.hpp"
 
-#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <iostream>
-#include <map>
+#include <fstream>
 #include <string>
-#include <thread>
 
 #include "comm/bootstrap/bootstrap.hpp"
 #include "launch/codec_paths.hpp"
 #include "launch/default_model.hpp"
 #include "launch/launcher_watch.hpp"
+#include "launch/role.hpp"
 #include "launch/signals.hpp"
-#include "launch/worker_table.hpp"
-#include "runtime/decode/decode_worker.hpp"
 #include "runtime/engine/cache_shape.hpp"
 #include "runtime/engine/engine_options.hpp"
-#include "runtime/prefill/prefill_worker.hpp"
-#include "runtime/telemetry/progress_bar.hpp"
+#include "runtime/router/join_socket.hpp"
+#include "runtime/transfer/fault_point.hpp"
 
 namespace sluice::launch {
 namespace {
@@ -31,97 +27,6 @@ Result<std::filesystem::path> model_path(const std::string& configured) {
   if (std::filesystem::exists(path)) return path;
   return make_error(ErrorCode::kNotFound,
                     "the default model is not at " + path.string() + ": run launch/setup");
-}
-
-Status run_prefill(runtime::Cluster& cluster, const LoadedModel& model) {
-  runtime::PrefillWorker worker(cluster, model.config, *model.file, *model.pipelines);
-  return worker.run();
-}
-
-Status run_decode(runtime::Cluster& cluster, const LoadedModel& model,
-                  std::unique_ptr<runtime::KvPool> pool) {
-  runtime::DecodeWorker worker(cluster, model.config, *model.file, *model.pipelines,
-                               std::move(pool), model.tokenizer->end_of_text());
-  return worker.run();
-}
-
-// All workers load at once; the bar shows the slowest.
-class LoadingBar {
- public:
-  explicit LoadingBar(std::size_t workers)
-      : workers_(workers),
-        bar_(std::cerr, {.label = "loading the model",
-                         .total = kSteps,
-                         .unit = runtime::ProgressUnit::kPercent,
-                         .is_terminal = runtime::stderr_is_terminal()}) {}
-
-  void update(comm::NodeId node, double done) {
-    done_[node] = done;
-    double least = done_.size() < workers_ ? 0.0 : 1.0;
-    for (const auto& [rank, share] : done_) least = std::min(least, share);
-    bar_.update(static_cast<std::int64_t>(least * kSteps));
-  }
-  void finish() { bar_.finish(); }
-
- private:
-  static constexpr std::int64_t kSteps = 100;  // per cent
-
-  std::size_t workers_;
-  std::map<comm::NodeId, double> done_;
-  runtime::ProgressBar bar_;
-};
-
-Status run_router(runtime::Cluster& cluster, const LoadedModel& model, const Front& front) {
-  auto policy = SLUICE_TRY(scheduler::create_policy(model.config.scheduler.policy));
-  LoadingBar bar(cluster.hellos.size() - 1);
-  std::atomic<bool> stopping = false;
-  const auto announce_stop = [&stopping] {
-    stopping = true;
-    stopping.notify_all();
-  };
-  Status front_status;
-  std::thread front_thread;
-  runtime::Router* self = nullptr;
-  runtime::RouterOptions options;
-  options.limits = {model.context_tokens, model.file->spec().vocab};
-  options.on_loading = [&](comm::NodeId node, double done) { bar.update(node, done); };
-  options.on_ready = [&] {
-    bar.finish();
-    front_thread = std::thread([&] {
-      front_status = front(*self, model, stopping);
-      self->stop();
-    });
-  };
-  runtime::Router router(cluster, std::move(policy), std::move(options));
-  self = &router;
-  const SignalWatch signals([&](int) {
-    announce_stop();
-    router.stop();
-  });
-  const Status served = router.run();
-  announce_stop();
-  if (front_thread.joinable()) front_thread.join();
-  SLUICE_TRY(served);
-  SLUICE_TRY(front_status);
-  print_worker_table(std::cerr, router.reports());
-  return {};
-}
-
-Status run_role(runtime::Cluster& cluster, const LoadedModel& model,
-                std::unique_ptr<runtime::KvPool> pool, const Front& front) {
-  switch (cluster.hellos[cluster.self].role) {
-    case runtime::Role::kRouter:
-      return run_router(cluster, model, front);
-    case runtime::Role::kPrefill: {
-      const SignalWatch signals(stop_without_router);
-      return run_prefill(cluster, model);
-    }
-    case runtime::Role::kDecode: {
-      const SignalWatch signals(stop_without_router);
-      return run_decode(cluster, model, std::move(pool));
-    }
-  }
-  return {};
 }
 
 }  // namespace
@@ -214,38 +119,83 @@ Error not_under_mpi(const std::filesystem::path& path) {
   std::_Exit(1);
 }
 
-}  // namespace
+// mpirun that goes on when a rank dies says nothing of how the others ended: launch/cluster reads
+// the router's exit code where it has asked for it.
+int report(int exit_code) {
+  if (const char* file = std::getenv("SLUICE_STATUS_FILE")) std::ofstream(file) << exit_code;
+  return exit_code;
+}
 
-int run_rank(const RankOptions& options, const Front& front) {
-  block_signals();  // before any thread: SignalWatch's shall be the one to get them
-  if (!comm::started_by_mpi()) {
-    print_error(not_under_mpi(options.config));
-    return 1;
-  }
+Status arm(const RankOptions& options, comm::NodeId rank) {
+  if (options.fault.empty()) return {};
+  const runtime::Fault fault = SLUICE_TRY(runtime::parse_fault(options.fault));
+  if (rank == static_cast<comm::NodeId>(options.fault_rank)) runtime::arm_fault(fault);
+  return {};
+}
+
+int run_under_mpi(const RankOptions& options, const Front& front) {
   const LauncherWatch launcher(end_without_launcher);
   auto bootstrap = comm::open_mpi_bootstrap();
   if (!bootstrap) {
     print_error(bootstrap.error());
     return 1;
   }
-  Prepared prepared = prepare(options, (*bootstrap)->rank());
+  const comm::NodeId rank = (*bootstrap)->rank();
+  Prepared prepared = prepare(options, rank);
+  if (const Status armed = arm(options, rank); !armed) prepared.join.error = armed.error().message;
   auto cluster = runtime::join_cluster(**bootstrap, prepared.config, prepared.join);
   if (!cluster) {
     // Every rank has this same sentence and one says it, unless it is about this rank's links.
-    if ((*bootstrap)->rank() == 0 || cluster.error().code == ErrorCode::kUnavailable) {
-      print_error(cluster.error());
-    }
-    return 1;
+    if (rank == 0 || cluster.error().code == ErrorCode::kUnavailable) print_error(cluster.error());
+    return rank == 0 ? report(1) : 1;
   }
   // MPI has done its part: after this no rank can wait in it for one that died.
   bootstrap->reset();
-  const Status status = run_role(*cluster, *prepared.model, std::move(prepared.pool), front);
-  if (status) return 0;
+  const bool is_router = cluster->self == cluster->router;
+  std::unique_ptr<SignalWatch> signals;
+  if (!is_router) signals = std::make_unique<SignalWatch>(stop_without_router);
+  const Status status =
+      run_role(*cluster, *prepared.model, std::move(prepared.pool), front, options.accept_joins);
   // A worker's own trouble reached the router, which says it for all.
-  if (cluster->self == cluster->router || status.error().code == ErrorCode::kUnavailable) {
+  if (!status && (is_router || status.error().code == ErrorCode::kUnavailable)) {
     print_error(status.error());
   }
-  return 1;
+  const int exit_code = status ? 0 : 1;
+  return is_router ? report(exit_code) : exit_code;
+}
+
+// A worker in place of one that ended, without MPI: the router tells it all it needs.
+Status join(const RankOptions& options) {
+  const auto address = SLUICE_TRY(runtime::parse_join_address(options.join));
+  const auto rank = static_cast<comm::NodeId>(options.rank);
+  Prepared prepared = prepare(options, rank);
+  const runtime::ClusterConfig config = SLUICE_TRY(std::move(prepared.config));
+  SLUICE_TRY(arm(options, rank));
+  constexpr std::chrono::seconds kPatience{10};
+  auto cluster = SLUICE_TRY(
+      runtime::join_running_cluster(rank, config, prepared.join, [&](const runtime::Hello& hello) {
+        return runtime::ask_to_join(address, rank, hello, kPatience);
+      }));
+  const runtime::Hello& self = cluster.hellos[rank];
+  std::fprintf(stderr, "sluice: joined as rank %u (%s), process %llu of that rank\n", rank,
+               runtime::role_name(self.role), static_cast<unsigned long long>(self.incarnation));
+  return run_role(cluster, *prepared.model, std::move(prepared.pool), {}, false);
+}
+
+}  // namespace
+
+int run_rank(const RankOptions& options, const Front& front) {
+  if (!options.join.empty()) {
+    const Status status = join(options);
+    if (!status) print_error(status.error());
+    return status ? 0 : 1;
+  }
+  block_signals();  // before any thread: SignalWatch's shall be the one to get them
+  if (!comm::started_by_mpi()) {
+    print_error(not_under_mpi(options.config));
+    return 1;
+  }
+  return run_under_mpi(options, front);
 }
 
 }  // namespace sluice::launch

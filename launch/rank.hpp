@@ -40,10 +40,15 @@ Result<LoadedModel> load_model(const runtime::ClusterConfig& config);
 // of either is a sentence for the user.
 Status open_pipelines(LoadedModel& model);
 
-// What the command line says; `pipeline` not empty: instead of the configuration's.
+// What the command line says.
 struct RankOptions {
   std::filesystem::path config;
-  std::string pipeline;
+  std::string pipeline;       // not empty: instead of the configuration's
+  bool accept_joins = false;  // the router: workers may join later, at router.join_port
+  std::string join = {};      // HOST:PORT of a running cluster's router: be its rank `rank`
+  std::int64_t rank = 0;
+  std::string fault = {};  // for tests: where the rank `fault_rank` kills or stops itself
+  std::int64_t fault_rank = 0;
 };
 Result<runtime::ClusterConfig> load_config(const RankOptions& options);
 
@@ -52,7 +57,8 @@ Result<runtime::ClusterConfig> load_config(const RankOptions& options);
 using Front = std::function<Status(runtime::Generator& generator, const LoadedModel& model,
                                    const std::atomic<bool>& stopping)>;
 
-// Collective over the ranks of an mpirun. Errors are printed once, by one rank. The exit code.
+// Collective over the ranks of an mpirun, unless it joins a running cluster. Errors are printed
+// once, by one rank. The exit code.
 int run_rank(const RankOptions& options, const Front& front);
 
 // One sentence on stderr.

@@ -133,7 +133,11 @@ Status run_local(const RunOptions& options) {
 
 int run_run(const RunOptions& options) {
   if (!options.local) {
-    return run_rank({.config = options.config, .pipeline = options.pipeline},
+    return run_rank({.config = options.config,
+                     .pipeline = options.pipeline,
+                     .accept_joins = options.accept_joins,
+                     .fault = options.fault,
+                     .fault_rank = options.fault_rank},
                     [&](runtime::Generator& generator, const LoadedModel& model,
                         const std::atomic<bool>&) { return answer(options, generator, model); });
   }

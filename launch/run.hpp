@@ -23,6 +23,9 @@ struct RunOptions {
   bool ignore_end = false;
   bool local = false;
   bool json = false;
+  bool accept_joins = false;
+  std::string fault;  // as in RankOptions
+  std::int64_t fault_rank = 0;
 };
 
 // The exit code.

@@ -32,7 +32,14 @@ Status serve_http(runtime::Generator& generator, const LoadedModel& model,
 }  // namespace
 
 int run_serve(const ServeOptions& options) {
-  return run_rank({.config = options.config, .pipeline = options.pipeline}, serve_http);
+  return run_rank({.config = options.config,
+                   .pipeline = options.pipeline,
+                   .accept_joins = true,
+                   .join = options.join,
+                   .rank = options.rank,
+                   .fault = options.fault,
+                   .fault_rank = options.fault_rank},
+                  serve_http);
 }
 
 }  // namespace sluice::launch
