@@ -10,6 +10,9 @@
 namespace sluice::runtime {
 namespace {
 
+// More jobs do not wait: their staging memory is taken.
+constexpr std::size_t kCancelledMax = 4096;
+
 // Gives a sequence's blocks back however the job ends.
 class HeldBlocks {
  public:
@@ -53,6 +56,7 @@ PrefillLoop::~PrefillLoop() {
 
 bool PrefillLoop::is_cancelled(RequestId request) {
   for (const RequestId id : cancels_.drain()) cancelled_.push_back(id);
+  while (cancelled_.size() > kCancelledMax) cancelled_.erase(cancelled_.begin());  // had ended
   return stopping_ || std::erase(cancelled_, request) != 0;
 }
 
