@@ -48,7 +48,6 @@ struct Node {
 };
 
 struct Death {
-  comm::NodeId node = 0;
   std::int64_t at_us = 0;
   std::set<comm::NodeId> awaited;  // who has not got everything back
 };
@@ -75,7 +74,7 @@ class KillRun {
 
   nlohmann::json run() {
     const std::int64_t started_us = now_us();
-    while (done_ < options_.handoffs || deaths_ < options_.deaths || death_) {
+    while (done_ < options_.handoffs || deaths_ < options_.deaths || !awaited_.empty()) {
       submit();
       listen(5);
       maybe_kill();
@@ -95,6 +94,8 @@ class KillRun {
   void give_up(RequestId request);
   void maybe_kill();
   void kill(Node& node);
+  void bury(Node& node, std::int64_t at_us);
+  void replace_the_dead();
   void plan_death();
   void check_stuck() const;
   void settle();
@@ -109,9 +110,10 @@ class KillRun {
   std::int64_t retries_ = 0;
   std::int64_t deaths_ = 0;
   std::int64_t receiver_deaths_ = 0;
+  std::int64_t deaf_ = 0;  // sides that ended by themselves: a death had left them deaf
   std::int64_t kill_after_done_ = 0;
-  std::int64_t kill_at_us_ = 0;  // 0: not yet
-  std::optional<Death> death_;
+  std::int64_t kill_at_us_ = 0;            // 0: not yet
+  std::map<comm::NodeId, Death> awaited_;  // deaths, by who died
   std::vector<double> reclaim_us_;
   Checked* const checked_ = share_memory<Checked>(1);
 };
@@ -191,8 +193,12 @@ void KillRun::drain(Node& node) {
   if (is_over && node.process != 0) {
     int status = 0;
     ::waitpid(node.process, &status, 0);
-    node.process = 0;
-    fail("side " + std::to_string(node.id) + " ended by itself, with " + std::to_string(status));
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != kDeafExit) {
+      node.process = 0;
+      fail("side " + std::to_string(node.id) + " ended by itself, with " + std::to_string(status));
+    }
+    ++deaf_;
+    bury(node, now_us());
   }
 }
 
@@ -212,12 +218,12 @@ void KillRun::take(Node& node, const Packet& packet) {
       done_ += static_cast<std::int64_t>(attempts_.erase(packet.request));
       return;
     case Packet::Kind::kReclaimed:
-      if (!death_ || death_->node != packet.node) return;
-      if (death_->awaited.erase(node.id) == 0 || !death_->awaited.empty()) return;
-      reclaim_us_.push_back(static_cast<double>(packet.time_us - death_->at_us));
-      start(nodes_[death_->node]);
-      death_.reset();
-      return plan_death();
+      if (const auto death = awaited_.find(packet.node); death != awaited_.end()) {
+        if (death->second.awaited.erase(node.id) == 0) return;
+        reclaim_us_.push_back(static_cast<double>(packet.time_us - death->second.at_us));
+        replace_the_dead();
+      }
+      return;
     case Packet::Kind::kNumbers:
       node.numbers = packet.numbers;
       return;
@@ -239,7 +245,8 @@ void KillRun::plan_death() {
 void KillRun::maybe_kill() {
   const bool are_up =
       std::all_of(nodes_.begin(), nodes_.end(), [](const Node& node) { return node.is_up; });
-  if (deaths_ >= options_.deaths || death_ || !are_up || done_ < kill_after_done_) return;
+  if (deaths_ >= options_.deaths || !awaited_.empty() || !are_up || done_ < kill_after_done_)
+    return;
   if (kill_at_us_ == 0) {
     kill_at_us_ = now_us() + static_cast<std::int64_t>(random_() % kMomentUs);
   }
@@ -249,35 +256,59 @@ void KillRun::maybe_kill() {
 }
 
 void KillRun::kill(Node& node) {
-  death_ = Death{.node = node.id, .at_us = now_us(), .awaited = {}};
+  ++deaths_;
+  if (node.id == kReceiver) ++receiver_deaths_;
+  const std::int64_t at_us = now_us();
   ::kill(node.process, SIGKILL);
   ::waitpid(node.process, nullptr, 0);
-  node.process = 0;
-  ++deaths_;
-  node.is_up = false;
   // What it said before it died counts.
   bool is_over = false;
   while (const auto packet = receive_packet(node.socket, &is_over)) take(node, *packet);
+  bury(node, at_us);
+}
+
+// Its process is gone, and so is what it had, whatever its peers hear.
+void KillRun::bury(Node& node, std::int64_t at_us) {
+  node.process = 0;
+  node.is_up = false;
   ::close(node.socket);
   node.socket = -1;
   if (node.id == kReceiver) {
-    ++receiver_deaths_;
-    // What it had is gone with it, whatever its senders hear.
     retries_ += static_cast<std::int64_t>(attempts_.size());
     attempts_.clear();
-    for (const Node& other : nodes_) {
-      if (other.id != kReceiver) death_->awaited.insert(other.id);
+  }
+  for (const RequestId request : node.owed) give_up(request);
+  node.owed.clear();
+  Death death{.at_us = at_us, .awaited = {}};
+  for (const Node& other : nodes_) {
+    const bool is_pair = (other.id == kReceiver) != (node.id == kReceiver);
+    if (is_pair && other.is_up) death.awaited.insert(other.id);
+  }
+  awaited_[node.id] = death;
+  // It cannot say any more that it has got back what others held.
+  for (auto& [dead, each] : awaited_) each.awaited.erase(node.id);
+  replace_the_dead();
+}
+
+// Those of which all others have got everything back.
+void KillRun::replace_the_dead() {
+  for (auto each = awaited_.begin(); each != awaited_.end();) {
+    if (!each->second.awaited.empty()) {
+      ++each;
+      continue;
     }
-  } else {
-    for (const RequestId request : node.owed) give_up(request);
-    node.owed.clear();
-    death_->awaited.insert(kReceiver);
+    Node& node = nodes_[each->first];
+    each = awaited_.erase(each);
+    start(node);
+    plan_death();
   }
 }
 
 void KillRun::check_stuck() const {
   const std::int64_t now = now_us();
-  if (death_ && now - death_->at_us > kStuckUs) fail("what a dead side held is not given back");
+  for (const auto& [node, death] : awaited_) {
+    if (now - death.at_us > kStuckUs) fail("what a dead side held is not given back");
+  }
   for (const auto& [request, since_us] : attempts_) {
     if (now - since_us > kStuckUs) fail("handoff " + std::to_string(request) + " never ends");
   }
@@ -330,6 +361,7 @@ nlohmann::json KillRun::report(std::int64_t took_us) const {
           {"retries", retries_},
           {"deaths", deaths_},
           {"receiver_deaths", receiver_deaths_},
+          {"deaf", deaf_},
           {"wrong_frames", checked_->wrong_frames.load()},
           {"checked_bytes", checked_->bytes.load()},
           {"leaked_slot_bytes", receiver.held_bytes},

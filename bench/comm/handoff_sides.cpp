@@ -114,6 +114,8 @@ bool Side::turn() {
     if (completion.kind == CompletionKind::kMessage) {
       on_message(completion.peer, static_cast<MessageType>(completion.type), completion.payload);
     } else if (completion.kind == CompletionKind::kPeerLost) {
+      // Another process must take this one's place.
+      if (completion.status.error().code == ErrorCode::kInternal) ::_exit(kDeafExit);
       if (completion.fate == comm::PeerFate::kGone) lost_.insert(completion.peer);
       on_peer_lost(completion.peer, completion.status, completion.fate);
     } else {
@@ -277,7 +279,7 @@ std::int64_t SenderSide::plain_write_us(std::size_t bytes) {
 
 ReceiverSide::ReceiverSide(const SideOptions& options)
     : Side(options),
-      arena_(need(transport().allocate(kMemoryBytes, comm::MemoryKind::kHost))),
+      arena_(need(transport().allocate(options.arena_bytes, comm::MemoryKind::kHost))),
       engine_(transport(), arena_, *this,
               {.range = {0, kLayers, 0, 1}, .first_epoch = options.incarnation << 40}) {}
 

@@ -24,7 +24,10 @@ namespace sluice::bench {
 
 inline constexpr comm::NodeId kReceiver = 0;                        // senders are 1 and up
 inline constexpr std::int32_t kLayers = 30;                         // a frame each, at most
-inline constexpr std::size_t kMemoryBytes = std::size_t{64} << 20;  // arena, and staging of each
+inline constexpr std::size_t kMemoryBytes = std::size_t{64} << 20;  // for sending, of each
+
+// A side's exit code: it can hear nobody any more (comm::CompletionKind::kPeerLost).
+inline constexpr int kDeafExit = 3;
 
 [[noreturn]] void fail(const std::string& message);
 template <class T>
@@ -80,6 +83,7 @@ struct SideOptions {
   comm::NodeId self = kReceiver;
   std::uint64_t incarnation = 1;
   Load load;
+  std::size_t arena_bytes = kMemoryBytes;
   Checked* checked = nullptr;  // every byte is, twice; null: nothing is
   Moments* moments = nullptr;  // by handoff; null: nobody asks
 };
