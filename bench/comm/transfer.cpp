@@ -3,13 +3,16 @@
 // table on the standard error; bench/comm/transfer_peers.py compares with others.
 //
 //   bench_transfer [--transport ucx] [--blocks 4096,...] [--counts 1,30] [--streams 1,2,4]
-//                  [--directions one,both] [--memory distinct|same] [--rounds 15] [--spin]
+//                  [--directions one,both] [--memory distinct|same] [--rounds 15]
+//                  [--wait sleep|spin|spin-all]
 //
 // A round: each of `streams` writers writes `count` blocks out of registered memory into memory
 // that the receiver granted, and flushes; its time ends when it knows that all of it is visible
 // there. Then a message says so, and the next round starts when all writers' messages are in.
 // "both": the receiver writes as much to every writer meanwhile. "same": all blocks of a writer at
-// one place, as ucx_perftest does; "distinct": each at its own, as KV is.
+// one place, as ucx_perftest does; "distinct": each at its own, as KV is. A process that waits
+// sleeps, as the workers do; or a writer that waits for its writes spins, as other engines do; or
+// all spin, as ucx_perftest does.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +22,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -37,6 +41,10 @@ constexpr NodeId kReceiver = 0;
 constexpr std::size_t kWarmupRounds = 3;
 constexpr std::size_t kBytesMax = std::size_t{1} << 30;  // of one region
 
+enum class Wait : std::uint8_t { kSleep, kSpin, kSpinAll };
+
+constexpr const char* kWaitNames[] = {"sleep", "spin", "spin-all"};
+
 struct Case {
   std::size_t block_bytes = 0;
   std::size_t count = 0;
@@ -54,7 +62,7 @@ struct Options {
   std::vector<std::size_t> streams = {1};
   std::vector<bool> directions = {false};
   bool is_same_place = false;
-  bool is_spinning = false;
+  Wait wait = Wait::kSleep;
   std::size_t rounds = 15;
 
   // Those that would take more memory than kBytesMax are left out.
@@ -144,7 +152,7 @@ std::int64_t now_ns() {
 class Node {
  public:
   Node(const Options& options, NodeId self, std::size_t target_bytes, std::size_t source_bytes)
-      : is_spinning_(options.is_spinning),
+      : wait_(options.wait),
         transport_(need(open_transport(options.transport, TransportOptions{.self = self}))),
         target_(need(transport_->allocate(target_bytes, MemoryKind::kHost))),
         source_(need(transport_->allocate(source_bytes, MemoryKind::kHost))) {
@@ -193,12 +201,14 @@ class Node {
         waiting_.erase(waiting_.begin());
       }
       if (open_ == 0 && arrived.size() == messages) return arrived;
-      if (found == 0 && !is_spinning_) transport_->wait(std::chrono::milliseconds(100));
+      const bool spins =
+          wait_ == Wait::kSpinAll || (wait_ == Wait::kSpin && open_ != 0 && messages == 0);
+      if (found == 0 && !spins) transport_->wait(std::chrono::milliseconds(100));
     }
   }
 
  private:
-  bool is_spinning_;
+  Wait wait_;
   std::unique_ptr<Transport> transport_;
   Region target_;
   Region source_;
@@ -309,7 +319,7 @@ void run_receiver(const Options& options, const std::vector<Channel>& channels) 
   }
   nlohmann::json report = {{"transport", options.transport},
                            {"rounds", options.rounds},
-                           {"waits", options.is_spinning ? "spins" : "sleeps"},
+                           {"wait", kWaitNames[static_cast<std::size_t>(options.wait)]},
                            {"cases", nlohmann::json::array()}};
   std::fprintf(stderr, "%9s %6s %7s %-5s %-8s %11s %11s %11s %8s\n", "block", "count", "streams",
                "ways", "memory", "visible us", "p99 us", "told us", "GB/s");
@@ -343,10 +353,6 @@ Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--spin") {
-      options.is_spinning = true;
-      continue;
-    }
     if (i + 1 >= argc) fail("no value for " + name);
     const std::string value = argv[++i];
     if (name == "--transport") {
@@ -364,6 +370,10 @@ Options parse(int argc, char** argv) {
       options.directions = {value == "both"};
     } else if (name == "--directions" && value == "one,both") {
       options.directions = {false, true};
+    } else if (name == "--wait" &&
+               std::count(std::begin(kWaitNames), std::end(kWaitNames), value)) {
+      options.wait = static_cast<Wait>(
+          std::find(std::begin(kWaitNames), std::end(kWaitNames), value) - std::begin(kWaitNames));
     } else if (name == "--memory" && (value == "same" || value == "distinct")) {
       options.is_same_place = value == "same";
     } else {

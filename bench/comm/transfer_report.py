@@ -9,10 +9,9 @@ import sys
 
 INCLUDES = """\
 What a figure includes. sluice: posting, the writes, the flush, until the writer knows that all is
-visible at the receiver; its processes sleep when there is nothing to do, as workers do. "told": also
-the message to the receiver and the receiver's handling of it. ucx_perftest: puts at one place, one
-after the other, both processes spinning, the end of the last put; put_lat is half of a ping-pong
-seen in memory. nixl: a prepared request posted from Python until it is DONE; memory of its own, so
+visible at the receiver; its writer spins meanwhile, over TCP also its receiver, as the others' do.
+"sleeping": both sleep when there is nothing to do, as workers do. "told": also the message to the receiver and its handling there. ucx_perftest: puts at one
+place, one after the other, until the last one's end; put_lat is half of a ping-pong seen in memory. nixl: a prepared request posted from Python until it is DONE; memory of its own, so
 shared memory means process_vm_writev (cma). mooncake: its batch call from Python until it returns;
 its TCP transport always copies through sockets. Blocks of a batch lie at places of their own."""
 
@@ -45,7 +44,7 @@ def target(path, kind, peer, block):
     """The least ratio wanted; None where there is none."""
     if peer == "ucx_perftest" and kind == "stream":
         return 0.95 if block >= 1 << 20 else None
-    if peer.startswith("ucx_perftest") and kind == "request":
+    if peer == "ucx_perftest" and kind.startswith("request"):
         return 0.7
     return {"nixl": 1.0, "mooncake": 2.0}.get(peer)
 
@@ -54,10 +53,10 @@ def ratios(rows):
     """Ours over each peer's, goodput, wherever both measured the same."""
     found = []
     for row in rows:
-        if row["peer"] == "sluice":
+        if row["peer"].startswith("sluice"):
             continue
         same = ["path", "kind", "streams", "direction"]
-        if row["kind"] != "request":
+        if not row["kind"].startswith("request"):
             same += ["block_bytes", "count"]
         ours = find(rows, peer="sluice", **{name: row[name] for name in same})
         if not ours:
@@ -65,6 +64,7 @@ def ratios(rows):
         found.append({**{name: row[name] for name in
                          ["path", "kind", "peer", "block_bytes", "count", "streams"]},
                       "ratio": paired(ours[0], row),
+                      "best_ratio": ours[0]["best_gb_per_s"] / row["best_gb_per_s"],
                       "target": target(row["path"], row["kind"], row["peer"],
                                        row["block_bytes"]) or 0})
     return found
@@ -97,7 +97,8 @@ class Table:
 def ratio_cell(report, **wanted):
     for ratio in find(report["ratios"], **wanted):
         low = ratio["ratio"] < ratio["target"]
-        return f"{ratio['ratio']:.2f}" + (f" (below {ratio['target']:g})" if low else "")
+        return (f"{ratio['ratio']:.2f} [{ratio['best_ratio']:.2f}]"
+                + (f" < {ratio['target']:g}" if low else ""))
     return "-"
 
 
@@ -106,7 +107,7 @@ def sizes_table(report, path, kind, count, title, unit="gb_per_s"):
     if count is not None:
         rows = find(rows, count=count)
     peers = list(dict.fromkeys(row["peer"] for row in rows))
-    others = [peer for peer in peers if peer != "sluice"]
+    others = [peer for peer in peers if not peer.startswith("sluice")]
     table = Table(title, ["block"] + peers + [f"{peer} / sluice, time" if kind == "latency" else f"sluice / {peer}"
                                                 for peer in others])
     for block in sorted({row["block_bytes"] for row in rows}):
@@ -125,7 +126,8 @@ def sizes_table(report, path, kind, count, title, unit="gb_per_s"):
 def request_table(report, path):
     table = Table(f"{path}: KV of a 1,000-token prompt, 30 pieces of 768 KiB",
                   ["", "GB/s", "ms", "sluice / it"])
-    for kind, label in (("request", ""), ("request, told", ", told")):
+    for kind, label in (("request", ", places of their own"), ("request, told", ", told"),
+                        ("request, one place", ", one place")):
         for row in find(report["rows"], path=path, kind=kind):
             ratio = ratio_cell(report, path=path, kind=kind, peer=row["peer"])
             table.add(row["peer"] + label, figure(row["gb_per_s"]),
@@ -172,11 +174,13 @@ def notes(report):
     machine = report["machine"]
     lines = [f"Machine: {machine['cores']} cores, load {machine['load_average']:.1f}, TCP congestion "
              f"control {machine['tcp_congestion_control']}; medians of {report['turns']} turns; "
-             "ratios are medians of each turn's."]
+             "a ratio is the median of each turn's, in brackets that of the best rounds of all turns, "
+             "which other load disturbs least (ucx_perftest: of its best turns); < says below target."]
     return lines + [f"Left out: {note}" for note in report["notes"]] + [INCLUDES]
 
 
-COLORS = {"sluice": "#0b6e99", "ucx_perftest": "#444444", "nixl": "#5f9a1f", "mooncake": "#c7642b"}
+COLORS = {"sluice": "#0b6e99", "ucx_perftest": "#444444", "nixl": "#5f9a1f",
+          "sluice, sleeping": "#7fb8cf", "mooncake": "#c7642b"}
 
 
 def plot(report, file):
@@ -195,7 +199,7 @@ def plot(report, file):
             rows = find(report["rows"], path=path, kind=kind)
             if kind == "latency":  # engines have no ping-pong: their batch of one
                 rows = rows + [one for one in find(report["rows"], path=path, kind="batch", count=1)
-                               if one["peer"] != "sluice"]
+                               if not one["peer"].startswith("sluice")]
             elif count is not None:
                 rows = find(rows, count=count)
             for peer in dict.fromkeys(one["peer"] for one in rows):

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What transfer_peers.py measures with: ours, ucx_perftest, NIXL, Mooncake. Each gives a row:
-{"gb_per_s", "us"}, the median of its rounds."""
+"""What transfer_peers.py measures with: ours, ucx_perftest, NIXL, Mooncake."""
 
 import glob
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import tempfile
 import time
@@ -22,14 +20,15 @@ class Missing(Exception):
 class Sluice:
     name = "sluice"
 
-    def __init__(self, bench, environment):
+    def __init__(self, bench, environment, wait):
         self.bench = bench
+        self.wait = wait
         self.environment = environment
         self.lanes = []
 
-    def cases(self, arguments, rounds):
+    def cases(self, arguments, rounds, wait=None):
         """bench_transfer's cases for `arguments`, a list of words."""
-        command = [self.bench, "--rounds", str(rounds)] + [str(word) for word in arguments]
+        command = [self.bench, "--rounds", str(rounds), "--wait", wait or self.wait] + [str(word) for word in arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True,
                               timeout=PATIENCE_S)
         if done.returncode != 0:
@@ -131,7 +130,7 @@ class Engine:
 
     def batch_us(self, block, count, rounds):
         task = {"block": block, "count": count, "rounds": rounds}
-        return statistics.median(self.ask(self.processes[0], task)["us"])
+        return self.ask(self.processes[0], task)["us"]
 
     def close(self):
         for process in self.processes:
