@@ -4,14 +4,17 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <future>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "comm/bootstrap/bootstrap.hpp"
+#include "runtime/decode/decode_loop.hpp"
 #include "runtime/decode/decode_worker.hpp"
 #include "runtime/engine/engine_options.hpp"
+#include "runtime/prefill/prefill_loop.hpp"
 #include "runtime/prefill/prefill_worker.hpp"
 #include "runtime/router/router.hpp"
 #include "tests/support/source_pipelines.hpp"
@@ -82,7 +85,13 @@ class ProcessCluster {
         return;
       }
       case Role::kPrefill: {
-        PrefillWorker worker(cluster, config, model, *pipelines_);
+        const PrefillLoopOptions options{config.prefill, config.pipeline.encode_threads,
+                                         kv_shape_of(model.spec()), cluster.host};
+        PrefillWorker worker(cluster, prefill_worker_options(config), *pipelines_,
+                             [&](std::function<void(PrefillEvent)> emit) {
+                               return std::make_unique<PrefillLoop>(model, options,
+                                                                    std::move(emit));
+                             });
         EXPECT_TRUE(worker.run().has_value());
         return;
       }
@@ -90,7 +99,12 @@ class ProcessCluster {
         const KvShape shape = kv_shape_of(model.spec());
         auto pool = KvPool::create(shape, kv_blocks_in(shape, config.decode.kv_memory_bytes));
         ASSERT_TRUE(pool.has_value());
-        DecodeWorker worker(cluster, config, model, *pipelines_, std::move(*pool), end_tokens_);
+        DecodeWorker worker(cluster, decode_worker_options(config, model.spec().vocab, end_tokens_),
+                            pipelines_->decoder(), std::move(*pool),
+                            [&](KvPool& pages, std::function<void(DecodeEvent)> emit) {
+                              return std::make_unique<DecodeLoop>(model, config.decode, pages,
+                                                                  end_tokens_, std::move(emit));
+                            });
         EXPECT_TRUE(worker.run().has_value());
         return;
       }
