@@ -48,7 +48,10 @@ std::vector<std::byte> seal_address(const PeerAddress& address) {
   ByteWriter writer;
   writer.put(address.process);
   writer.put(address.instance);
+  writer.put(static_cast<std::uint32_t>(address.has_shared_memory));
+  writer.put(static_cast<std::uint32_t>(address.has_rdma));
   writer.put_array(Bytes(address.worker));
+  writer.put_array(Bytes(address.control));
   return seal(kAddressMagic, writer.bytes());
 }
 
@@ -58,8 +61,18 @@ Result<PeerAddress> open_address(Bytes sealed) {
   PeerAddress address;
   address.process = SLUICE_TRY(reader.get<ProcessIdentity>());
   address.instance = SLUICE_TRY(reader.get<std::uint64_t>());
+  address.has_shared_memory = SLUICE_TRY(reader.get<std::uint32_t>()) != 0;
+  address.has_rdma = SLUICE_TRY(reader.get<std::uint32_t>()) != 0;
   address.worker = SLUICE_TRY(reader.get_array<std::byte>());
+  address.control = SLUICE_TRY(reader.get_array<std::byte>());
   return address;
+}
+
+bool may_write_alone(const PeerAddress& one, const PeerAddress& other) {
+  const bool is_one_host =
+      one.process.host == other.process.host || one.process.host == 0 || other.process.host == 0;
+  return (one.has_rdma && other.has_rdma) ||
+         (is_one_host && one.has_shared_memory && other.has_shared_memory);
 }
 
 std::vector<std::byte> seal_region_key(const RegionKey& key) {

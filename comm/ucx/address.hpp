@@ -15,9 +15,16 @@ namespace sluice::comm::ucx {
 // Detects damage and mix-ups; it is no defence against forgery.
 struct PeerAddress {
   ProcessIdentity process;
-  std::uint64_t instance = 0;     // of the transport: tells it from those before it in its place
-  std::vector<std::byte> worker;  // UCX's worker address
+  std::uint64_t instance = 0;      // of the transport: tells it from those before it in its place
+  bool has_shared_memory = false;  // ways by which this peer can write and be written to
+  bool has_rdma = false;
+  std::vector<std::byte> worker;   // UCX's worker address
+  std::vector<std::byte> control;  // of the worker for messages; empty: the same
 };
+
+// Whether two processes may write into each other's memory without its owner's help. True where it
+// cannot be told.
+bool may_write_alone(const PeerAddress& one, const PeerAddress& other);
 
 std::vector<std::byte> seal_address(const PeerAddress& address);
 Result<PeerAddress> open_address(Bytes sealed);

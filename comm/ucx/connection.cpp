@@ -32,8 +32,14 @@ std::vector<std::string> endpoint_lanes(ucp_ep_h endpoint) {
 
 }  // namespace
 
-Connection::Connection(NodeId peer, PeerAddress address, std::uint64_t serial, EventSet* watches)
-    : peer_(peer), address_(std::move(address)), serial_(serial), watches_(watches) {}
+Connection::Connection(NodeId peer, PeerAddress address, std::uint64_t serial,
+                       const PeerAddress& own, EventSet* watches)
+    : peer_(peer),
+      address_(std::move(address)),
+      serial_(serial),
+      watches_(watches),
+      may_write_alone_(may_write_alone(own, address_)),
+      lands_by_itself_(may_write_alone_) {}
 
 Connection::~Connection() { stop_watching(); }
 
@@ -44,7 +50,7 @@ void Connection::on_error(void* argument, ucp_ep_h, ucs_status_t status) {
 void Connection::fail(std::string reason) {
   if (closing_) return;
   loss_.fail(std::move(reason),
-             {.is_watched = watch_.descriptor.number() >= 0, .lands_by_itself = lands_by_itself_},
+             {.is_watched = watch_.descriptor.number() >= 0, .lands_by_itself = may_write_alone_},
              monotonic_us());
 }
 
@@ -75,23 +81,33 @@ Result<ucp_ep_h> Connection::open(ucp_worker_h worker, Lane lane) {
   Endpoint& endpoint = endpoints_[static_cast<std::size_t>(lane)];
   if (endpoint.handle != nullptr) return endpoint.handle;
   SLUICE_TRY(watch());
+  const bool is_control = lane == Lane::kControl && !address_.control.empty();
+  ucs_status_t status =
+      create(worker, is_control ? address_.control : address_.worker, &endpoint.handle);
+  // The peer has more ways than we have: none of those for its messages is ours.
+  if (status != UCS_OK && is_control) status = create(worker, address_.worker, &endpoint.handle);
+  if (status != UCS_OK) {
+    endpoint.handle = nullptr;
+    return ucx_error(ErrorCode::kUnavailable, "no way to reach peer " + std::to_string(peer_),
+                     status);
+  }
+  if (lane == Lane::kBulk) {
+    lands_by_itself_ = ucx::lands_by_itself(endpoint_lanes(endpoint.handle));
+    may_write_alone_ |= lands_by_itself_;
+  }
+  return endpoint.handle;
+}
+
+ucs_status_t Connection::create(ucp_worker_h worker, const std::vector<std::byte>& address,
+                                ucp_ep_h* endpoint) {
   ucp_ep_params_t params{};
   params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
                       UCP_EP_PARAM_FIELD_ERR_HANDLER;
-  params.address = reinterpret_cast<const ucp_address_t*>(address_.worker.data());
+  params.address = reinterpret_cast<const ucp_address_t*>(address.data());
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler.cb = &Connection::on_error;
   params.err_handler.arg = this;
-  const ucs_status_t status = ucp_ep_create(worker, &params, &endpoint.handle);
-  if (status == UCS_OK) {
-    const bool is_first = endpoints().size() == 1;
-    lands_by_itself_ =
-        ucx::lands_by_itself(endpoint_lanes(endpoint.handle)) || (!is_first && lands_by_itself_);
-    return endpoint.handle;
-  }
-  endpoint.handle = nullptr;
-  return ucx_error(ErrorCode::kUnavailable, "no way to reach peer " + std::to_string(peer_),
-                   status);
+  return ucp_ep_create(worker, &params, endpoint);
 }
 
 std::vector<ucp_ep_h> Connection::endpoints() const {

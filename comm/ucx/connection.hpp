@@ -26,7 +26,8 @@ class Connection {
  public:
   // `serial` tells this connection from earlier ones to the same peer. `watches` outlives it, and
   // gets the peer's process, where it can be watched, under `serial`.
-  Connection(NodeId peer, PeerAddress address, std::uint64_t serial, EventSet* watches);
+  Connection(NodeId peer, PeerAddress address, std::uint64_t serial, const PeerAddress& own,
+             EventSet* watches);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
@@ -76,6 +77,8 @@ class Connection {
 
   static void on_error(void* argument, ucp_ep_h endpoint, ucs_status_t status);
   Status watch();
+  ucs_status_t create(ucp_worker_h worker, const std::vector<std::byte>& address,
+                      ucp_ep_h* endpoint);
 
   NodeId peer_;
   PeerAddress address_;
@@ -83,7 +86,8 @@ class Connection {
   EventSet* watches_;
   ProcessWatch watch_;
   bool has_looked_ = false;
-  bool lands_by_itself_ = true;
+  bool may_write_alone_;  // the peer, here
+  bool lands_by_itself_;
   std::uint64_t posted_writes_ = 0;
   std::array<Endpoint, 2> endpoints_;
   std::size_t pending_operations_ = 0;

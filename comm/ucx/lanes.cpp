@@ -31,4 +31,34 @@ bool lands_by_itself(std::span<const std::string> lanes) {
   });
 }
 
+WayKinds way_kinds(std::span<const std::string> resources) {
+  WayKinds kinds;
+  for (const std::string& resource : resources) {
+    kinds.shared_memory |= resource.starts_with("posix/") || resource.starts_with("sysv/") ||
+                           resource.starts_with("xpmem/");
+    kinds.rdma |= resource.starts_with("rc_") || resource.starts_with("dc_") ||
+                  resource.starts_with("gga_") || resource.starts_with("srd");
+  }
+  return kinds;
+}
+
+std::string control_transports(std::span<const std::string> resources) {
+  static constexpr std::array<std::string_view, 7> kCarriers{"tcp", "rc_",  "dc_", "ud_",
+                                                             "srd", "gga_", "self"};
+  std::vector<std::string> names;
+  bool reaches_others = false;
+  for (const std::string& resource : resources) {
+    const bool carries = std::any_of(kCarriers.begin(), kCarriers.end(),
+                                     [&](auto prefix) { return resource.starts_with(prefix); });
+    std::string name = resource.substr(0, resource.find('/'));
+    if (!carries || std::find(names.begin(), names.end(), name) != names.end()) continue;
+    reaches_others |= name != "self";
+    names.push_back(std::move(name));
+  }
+  std::string joined;
+  if (!reaches_others) return joined;
+  for (const std::string& name : names) joined += (joined.empty() ? "" : ",") + name;
+  return joined;
+}
+
 }  // namespace sluice::comm::ucx

@@ -10,7 +10,7 @@
 namespace sluice::comm::ucx {
 
 template <class Header, void (UcxTransport::*handle)(const Header&, Bytes)>
-Status UcxTransport::set_handler(unsigned id) {
+Status UcxTransport::set_handler(ucp_worker_h worker, unsigned id) {
   ucp_am_handler_param_t params{};
   params.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS |
                       UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG;
@@ -28,16 +28,16 @@ Status UcxTransport::set_handler(unsigned id) {
                                                 {static_cast<const std::byte*>(data), bytes});
     return UCS_OK;
   };
-  const ucs_status_t status = ucp_worker_set_am_recv_handler(worker_.get(), &params);
+  const ucs_status_t status = ucp_worker_set_am_recv_handler(worker, &params);
   if (status == UCS_OK) return {};
   return ucx_error(ErrorCode::kInternal, "no message handler", status);
 }
 
-Status UcxTransport::set_handlers() {
-  SLUICE_TRY((set_handler<MessageHeader, &UcxTransport::on_message>(kMessageId)));
-  SLUICE_TRY((set_handler<WriteHeader, &UcxTransport::land>(kWriteId)));
-  SLUICE_TRY((set_handler<FlushHeader, &UcxTransport::on_flush_asked>(kFlushId)));
-  SLUICE_TRY((set_handler<FlushAnswer, &UcxTransport::on_flush_answered>(kFlushAnswerId)));
+Status UcxTransport::set_handlers(ucp_worker_h worker) {
+  SLUICE_TRY((set_handler<MessageHeader, &UcxTransport::on_message>(worker, kMessageId)));
+  SLUICE_TRY((set_handler<WriteHeader, &UcxTransport::land>(worker, kWriteId)));
+  SLUICE_TRY((set_handler<FlushHeader, &UcxTransport::on_flush_asked>(worker, kFlushId)));
+  SLUICE_TRY((set_handler<FlushAnswer, &UcxTransport::on_flush_answered>(worker, kFlushAnswerId)));
   return {};
 }
 
@@ -71,7 +71,7 @@ void UcxTransport::on_flush_asked(const FlushHeader& header, Bytes address) {
 }
 
 void UcxTransport::on_flush_answered(const FlushAnswer& answer, Bytes) {
-  if (answer.instance != instance_) return;
+  if (answer.instance != own_.instance) return;
   const auto found = asking_.find(answer.flush);
   if (found == asking_.end()) return;
   Operation* operation = found->second;
@@ -88,7 +88,7 @@ void UcxTransport::answer_flushes() {
     if (verdict == Landings::Verdict::kNotYet) return false;
     Connection* connection = way_back(asked);
     if (connection == nullptr) return true;
-    const auto endpoint = connection->open(worker_.get(), Lane::kControl);
+    const auto endpoint = connection->open(worker_of(Lane::kControl), Lane::kControl);
     if (!endpoint) return true;  // the one who asked is gone
     const FlushAnswer answer{header.instance, header.flush,
                              verdict == Landings::Verdict::kRefused ? 1U : 0U};
@@ -120,7 +120,7 @@ Connection* UcxTransport::way_back(const Asked& asked) {
       return nullptr;
     }
     own = std::make_unique<Connection>(asked.header.sender, *std::move(address), next_connection_++,
-                                       &watches_);
+                                       own_, &watches_);
   }
   return own.get();
 }

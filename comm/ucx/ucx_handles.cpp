@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "comm/ucx/lanes.hpp"
+
 namespace sluice::comm::ucx {
 
 namespace {
@@ -18,8 +20,9 @@ namespace {
 // brought it, 1.`since_minor`, would warn of it.
 struct Setting {
   const char* name;
-  const char* value;
+  std::string value;
   unsigned since_minor = 0;
+  bool is_forced = false;  // follows from what the user has chosen
 };
 using Settings = std::vector<Setting>;
 
@@ -43,8 +46,8 @@ Result<ContextHandle> open_context_with(const Settings& settings) {
   }
   const ConfigHandle config(raw);
   for (const Setting& setting : settings) {
-    if (is_users(setting) || !is_known(setting)) continue;
-    status = ucp_config_modify(raw, setting.name, setting.value);
+    if ((is_users(setting) && !setting.is_forced) || !is_known(setting)) continue;
+    status = ucp_config_modify(raw, setting.name, setting.value.c_str());
     if (status != UCS_OK) {
       return ucx_error(ErrorCode::kInternal, std::string("UCX refuses the setting ") + setting.name,
                        status);
@@ -58,13 +61,6 @@ Result<ContextHandle> open_context_with(const Settings& settings) {
   status = ucp_init(&params, raw, &context);
   if (status != UCS_OK) return ucx_error(ErrorCode::kUnavailable, "UCX did not start", status);
   return ContextHandle(context);
-}
-
-bool has_shared_memory(ucp_context_h context) {
-  const std::vector<std::string> resources = context_resources(context);
-  return std::any_of(resources.begin(), resources.end(), [](const std::string& name) {
-    return name.starts_with("posix/") || name.starts_with("sysv/") || name.starts_with("xpmem/");
-  });
 }
 
 }  // namespace
@@ -97,13 +93,22 @@ Result<ContextHandle> open_context(bool with_cuda) {
   // Not all NICs of the host for each GPU: those that share its switch.
   if (with_cuda) settings.push_back({"MAX_HCA_PER_GPU", "auto", 21});
   ContextHandle plain = SLUICE_TRY(open_context_with(settings));
-  if (!has_shared_memory(plain.get())) return plain;
+  if (!way_kinds(context_resources(plain.get())).shared_memory) return plain;
   plain.reset();
   // With peer error handling UCX uses only transports that notice a dead peer. Shared memory says
   // that it can only when asked; without this, two processes of one host would talk over TCP. A
   // setting of a transport that is not in use makes UCX warn, hence the look first.
   settings.push_back({"MM_ERROR_HANDLING", "y"});
   return open_context_with(settings);
+}
+
+Result<ContextHandle> open_control_context(ucp_context_h bulk) {
+  const std::vector<std::string> resources = context_resources(bulk);
+  if (!way_kinds(resources).shared_memory) return ContextHandle();
+  std::string transports = control_transports(resources);
+  if (transports.empty()) return ContextHandle();
+  return open_context_with(
+      {{"KEEPALIVE_INTERVAL", "1s"}, {"TLS", std::move(transports), 0, /*is_forced=*/true}});
 }
 
 // Printing is all that UCX 1.13 offers here: "resource 4 : md 3 dev 3 flags -- posix/memory".

@@ -50,6 +50,14 @@ class Descriptor {
 
 // With UCX's configuration: its environment, then what we choose where that says nothing.
 Result<ContextHandle> open_context(bool with_cuda);
+// For messages, where they need a context of their own: the same but for shared memory. Null where
+// that would be the same or would reach nobody.
+//
+// Why: in UCX's shared memory all senders of a host put their messages into one queue of the
+// receiver's, and each takes its place there before it fills it. A sender that is killed in between
+// leaves a place that is never filled, and the receiver hears nobody any more, for good (UCX's
+// mm_ep.c, uct_mm_ep_get_remote_elem()). Writes do not pass through the queue.
+Result<ContextHandle> open_control_context(ucp_context_h bulk);
 // What the context can use: "TRANSPORT/DEVICE", each once.
 std::vector<std::string> context_resources(ucp_context_h context);
 Result<WorkerHandle> open_worker(ucp_context_h context);

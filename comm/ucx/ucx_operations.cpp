@@ -71,7 +71,7 @@ void UcxTransport::write_by_messages(ucp_ep_h endpoint, const ImportedRegion& ta
   params.op_attr_mask |= UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FLAG_MULTI_SEND;
   params.flags = UCP_AM_SEND_FLAG_EAGER;
   WriteHeader header;
-  header.instance = instance_;
+  header.instance = own_.instance;
   header.serial = operation.connection->serial();
   header.region = target.region;
   operation.header.resize((source.size() + kPieceBytesMax - 1) / kPieceBytesMax * sizeof(header));
@@ -91,7 +91,8 @@ void UcxTransport::write_by_messages(ucp_ep_h endpoint, const ImportedRegion& ta
 Status UcxTransport::flush(NodeId peer, OperationId operation) {
   Connection* connection = SLUICE_TRY(usable_connection(peer));
   // Nothing was posted yet: asked of a peer that can be reached all the same.
-  if (connection->endpoints().empty()) SLUICE_TRY(connection->open(worker_.get(), Lane::kControl));
+  if (connection->endpoints().empty())
+    SLUICE_TRY(connection->open(worker_of(Lane::kControl), Lane::kControl));
   auto state = start_operation(connection, CompletionKind::kFlushDone, operation);
   if (connection->lands_by_itself()) {
     flush_endpoints(*connection, *state);
@@ -112,9 +113,9 @@ void UcxTransport::flush_endpoints(Connection& connection, Operation& operation)
 // The question goes behind the messages, and names the writes that are to have landed: its answer
 // stands for both lanes.
 Status UcxTransport::ask_for_flush(Connection& connection, Operation& operation) {
-  const ucp_ep_h endpoint = SLUICE_TRY(connection.open(worker_.get(), Lane::kControl));
+  const ucp_ep_h endpoint = SLUICE_TRY(connection.open(worker_of(Lane::kControl), Lane::kControl));
   FlushHeader header;
-  header.instance = instance_;
+  header.instance = own_.instance;
   header.serial = connection.serial();
   header.sequence = connection.posted_writes();
   header.flush = next_flush_++;
@@ -139,7 +140,7 @@ Status UcxTransport::send(NodeId peer, std::uint16_t type, Bytes payload, Operat
   }
   const Way way = SLUICE_TRY(usable_way(peer, Lane::kControl));
   auto state = start_operation(way.connection, CompletionKind::kSendDone, operation);
-  const MessageHeader header{options_.self, type, 0, instance_};
+  const MessageHeader header{options_.self, type, 0, own_.instance};
   state->header.resize(sizeof(header));
   std::memcpy(state->header.data(), &header, sizeof(header));
   state->payload.assign(payload.begin(), payload.end());

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "comm/ucx/lanes.hpp"
 #include "comm/ucx/ucx_transport_impl.hpp"
 
 namespace sluice::comm::ucx {
@@ -49,17 +50,6 @@ Result<std::unique_ptr<Transport>> UcxTransport::create(const TransportOptions& 
 }
 
 Status UcxTransport::start() {
-  instance_ = random_instance();
-  context_ = SLUICE_TRY(open_context(options_.cuda));
-  worker_ = SLUICE_TRY(open_worker(context_.get()));
-
-  SLUICE_TRY(set_handlers());
-
-  int worker_descriptor = -1;  // UCX's own
-  ucs_status_t status = ucp_worker_get_efd(worker_.get(), &worker_descriptor);
-  if (status != UCS_OK) {
-    return ucx_error(ErrorCode::kUnavailable, "UCX cannot sleep with these transports", status);
-  }
   wake_descriptor_ = Descriptor(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (wake_descriptor_.number() < 0) {
     return make_error(ErrorCode::kResourceExhausted,
@@ -67,17 +57,42 @@ Status UcxTransport::start() {
   }
   watches_ = SLUICE_TRY(EventSet::open());
   sleep_ = SLUICE_TRY(EventSet::open());
-  SLUICE_TRY(sleep_.add(worker_descriptor, kWorker));
   SLUICE_TRY(sleep_.add(wake_descriptor_.number(), kWake));
   SLUICE_TRY(sleep_.add(watches_.number(), kWatches));
 
+  context_ = SLUICE_TRY(open_context(options_.cuda));
+  worker_ = SLUICE_TRY(open_worker(context_.get()));
+  SLUICE_TRY(start_worker(worker_.get(), kWorker, own_.worker));
+  control_context_ = SLUICE_TRY(open_control_context(context_.get()));
+  if (control_context_ != nullptr) {
+    control_worker_ = SLUICE_TRY(open_worker(control_context_.get()));
+    SLUICE_TRY(start_worker(control_worker_.get(), kWorker, own_.control));
+  }
+  const WayKinds kinds = way_kinds(context_resources(context_.get()));
+  own_.process = own_identity();
+  own_.instance = random_instance();
+  own_.has_shared_memory = kinds.shared_memory;
+  own_.has_rdma = kinds.rdma;
+  address_ = seal_address(own_);
+  return {};
+}
+
+Status UcxTransport::start_worker(ucp_worker_h worker, std::uint64_t tag,
+                                  std::vector<std::byte>& address) {
+  SLUICE_TRY(set_handlers(worker));
+  int descriptor = -1;  // UCX's own
+  ucs_status_t status = ucp_worker_get_efd(worker, &descriptor);
+  if (status != UCS_OK) {
+    return ucx_error(ErrorCode::kUnavailable, "UCX cannot sleep with these transports", status);
+  }
+  SLUICE_TRY(sleep_.add(descriptor, tag));
   ucp_address_t* worker_address = nullptr;
-  std::size_t worker_address_bytes = 0;
-  status = ucp_worker_get_address(worker_.get(), &worker_address, &worker_address_bytes);
+  std::size_t bytes = 0;
+  status = ucp_worker_get_address(worker, &worker_address, &bytes);
   if (status != UCS_OK) return ucx_error(ErrorCode::kInternal, "no worker address", status);
   const auto* first = reinterpret_cast<const std::byte*>(worker_address);
-  address_ = seal_address({own_identity(), instance_, {first, first + worker_address_bytes}});
-  ucp_worker_release_address(worker_.get(), worker_address);
+  address.assign(first, first + bytes);
+  ucp_worker_release_address(worker, worker_address);
   return {};
 }
 
@@ -101,6 +116,7 @@ UcxTransport::~UcxTransport() {
   linger([this] { return !retired_.empty(); });
   imported_.clear();
   for (auto& [id, local] : regions_) free_region(local);
+  control_worker_.reset();
   worker_.reset();
 }
 
@@ -123,7 +139,8 @@ Status UcxTransport::connect(NodeId peer, Bytes address) {
     retire(std::move(connection));
   }
   drop_messages_of_others(peer, opened.instance);
-  connection = std::make_unique<Connection>(peer, std::move(opened), next_connection_++, &watches_);
+  connection =
+      std::make_unique<Connection>(peer, std::move(opened), next_connection_++, own_, &watches_);
   return {};
 }
 
@@ -142,7 +159,7 @@ Result<Connection*> UcxTransport::usable_connection(NodeId peer) {
 
 Result<UcxTransport::Way> UcxTransport::usable_way(NodeId peer, Lane lane) {
   Connection* connection = SLUICE_TRY(usable_connection(peer));
-  return Way{connection, SLUICE_TRY(connection->open(worker_.get(), lane))};
+  return Way{connection, SLUICE_TRY(connection->open(worker_of(lane), lane))};
 }
 
 void UcxTransport::retire(std::unique_ptr<Connection> connection) {
@@ -183,8 +200,11 @@ void UcxTransport::drop_messages_of_others(NodeId peer, std::uint64_t instance) 
 }
 
 void UcxTransport::progress() {
-  for (int round = 0; round < kProgressRoundsMax && ucp_worker_progress(worker_.get()) != 0;
-       ++round) {
+  // Each worker's turn: one that has much to do does not keep the other waiting.
+  bool is_busy = true;
+  for (int round = 0; round < kProgressRoundsMax && is_busy; ++round) {
+    is_busy = ucp_worker_progress(worker_.get()) != 0;
+    if (control_worker_) is_busy |= ucp_worker_progress(control_worker_.get()) != 0;
   }
   if (const std::int64_t now_us = this->now_us(); now_us >= next_look_us_) {
     next_look_us_ = now_us + kLookIntervalUs;
@@ -253,8 +273,9 @@ void UcxTransport::wait(std::chrono::milliseconds timeout) {
   if (!news_.empty()) return;
   // Busy: there are events that poll() has not seen, so there is nothing to sleep for.
   if (ucp_worker_arm(worker_.get()) != UCS_OK) return;
+  if (control_worker_ && ucp_worker_arm(control_worker_.get()) != UCS_OK) return;
   if (is_loss_pending_) timeout = std::min(timeout, kLossPause);
-  std::array<std::uint64_t, 3> tags{};
+  std::array<std::uint64_t, 4> tags{};
   const std::size_t count = sleep_.wait(timeout, tags);
   for (std::size_t i = 0; i < count; ++i) {
     if (tags[i] == kWatches) next_look_us_ = 0;  // the next poll() looks which

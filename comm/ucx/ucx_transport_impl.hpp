@@ -94,6 +94,10 @@ class UcxTransport final : public Transport {
   explicit UcxTransport(const TransportOptions& options) : options_(options) {}
 
   Status start();
+  Status start_worker(ucp_worker_h worker, std::uint64_t tag, std::vector<std::byte>& address);
+  ucp_worker_h worker_of(Lane lane) const {
+    return lane == Lane::kControl && control_worker_ ? control_worker_.get() : worker_.get();
+  }
   Result<Connection*> usable_connection(NodeId peer);
   // A connection and the endpoint of its lane.
   struct Way {
@@ -133,9 +137,9 @@ class UcxTransport final : public Transport {
 
   ucp_request_param_t part_params(Operation& operation);
   static void on_part_done(void* request, ucs_status_t status, void* user_data);
-  Status set_handlers();
+  Status set_handlers(ucp_worker_h worker);
   template <class Header, void (UcxTransport::*handle)(const Header&, Bytes)>
-  Status set_handler(unsigned id);
+  Status set_handler(ucp_worker_h worker, unsigned id);
   void on_message(const MessageHeader& header, Bytes payload);
   void on_flush_asked(const FlushHeader& header, Bytes address);
   void on_flush_answered(const FlushAnswer& answer, Bytes nothing);
@@ -144,8 +148,10 @@ class UcxTransport final : public Transport {
   // Before everything that UCX may touch, so destroyed last.
   ContextHandle context_;
   WorkerHandle worker_;
-  std::uint64_t instance_ = 0;
-  std::vector<std::byte> address_;
+  ContextHandle control_context_;  // null: messages go by worker_ too
+  WorkerHandle control_worker_;
+  PeerAddress own_;
+  std::vector<std::byte> address_;  // own_, sealed
   Descriptor wake_descriptor_;
   EventSet watches_;  // peers' processes
   EventSet sleep_;    // UCX, wake_descriptor_ and watches_

@@ -13,10 +13,14 @@ std::vector<std::byte> some_bytes(std::size_t count) {
 }
 
 TEST(Address, ComesBackWhole) {
-  PeerAddress address{own_identity(), 0x1234567890abcdef, some_bytes(200)};
+  PeerAddress address{own_identity(), 0x1234567890abcdef, true,
+                      false,          some_bytes(200),    some_bytes(70)};
   const auto opened = open_address(seal_address(address));
   ASSERT_TRUE(opened);
   EXPECT_EQ(opened->worker, address.worker);
+  EXPECT_EQ(opened->control, address.control);
+  EXPECT_TRUE(opened->has_shared_memory);
+  EXPECT_FALSE(opened->has_rdma);
   EXPECT_EQ(opened->instance, address.instance);
   EXPECT_EQ(opened->process.process, address.process.process);
   EXPECT_EQ(opened->process.start_ticks, address.process.start_ticks);
@@ -24,7 +28,7 @@ TEST(Address, ComesBackWhole) {
 }
 
 TEST(Address, EveryCutAndEveryFlippedByteIsRefused) {
-  const auto sealed = seal_address({own_identity(), 7, some_bytes(50)});
+  const auto sealed = seal_address({own_identity(), 7, true, true, some_bytes(50), {}});
   for (std::size_t bytes = 0; bytes < sealed.size(); ++bytes) {
     const auto opened = open_address(Bytes(sealed).first(bytes));
     ASSERT_FALSE(opened) << bytes;
@@ -38,6 +42,24 @@ TEST(Address, EveryCutAndEveryFlippedByteIsRefused) {
   auto longer = sealed;
   longer.push_back(std::byte{0});
   EXPECT_FALSE(open_address(longer));
+}
+
+TEST(Address, TellsWhoMayWriteAlone) {
+  PeerAddress one;
+  one.process.host = 5;
+  PeerAddress other = one;
+  EXPECT_FALSE(may_write_alone(one, other));
+  one.has_shared_memory = true;
+  EXPECT_FALSE(may_write_alone(one, other));
+  other.has_shared_memory = true;
+  EXPECT_TRUE(may_write_alone(one, other));
+  other.process.host = 6;
+  EXPECT_FALSE(may_write_alone(one, other));
+  other.process.host = 0;  // unknown
+  EXPECT_TRUE(may_write_alone(one, other));
+  other.process.host = 6;
+  one.has_rdma = other.has_rdma = true;
+  EXPECT_TRUE(may_write_alone(one, other));
 }
 
 TEST(RegionKeySeal, ComesBackWholeAndIsNoAddress) {

@@ -30,5 +30,23 @@ TEST(Lanes, TcpAndDatagramsNeedTheReceiver) {
   EXPECT_TRUE(lands({"dc_mlx5/mlx5_0:1"}));
 }
 
+TEST(Lanes, MessagesGoByAllButSharedMemory) {
+  const auto by = [](std::vector<std::string> resources) { return control_transports(resources); };
+  EXPECT_EQ(by({"self/memory0", "tcp/eth0", "tcp/lo", "sysv/memory", "posix/memory", "cma/memory"}),
+            "self,tcp");
+  EXPECT_EQ(by({"rc_mlx5/mlx5_0:1", "ud_mlx5/mlx5_0:1", "cuda_copy/cuda", "posix/memory"}),
+            "rc_mlx5,ud_mlx5");
+  EXPECT_EQ(by({"self/memory0", "posix/memory", "cma/memory"}), "");
+  EXPECT_EQ(by({}), "");
+}
+
+TEST(Lanes, KindsOfWays) {
+  const auto kinds = [](std::vector<std::string> resources) { return way_kinds(resources); };
+  EXPECT_FALSE(kinds({"tcp/eth0", "self/memory", "cma/memory"}).shared_memory);
+  EXPECT_TRUE(kinds({"tcp/eth0", "sysv/memory"}).shared_memory);
+  EXPECT_FALSE(kinds({"ud_mlx5/mlx5_0:1"}).rdma);
+  EXPECT_TRUE(kinds({"dc_mlx5/mlx5_0:1"}).rdma);
+}
+
 }  // namespace
 }  // namespace sluice::comm::ucx
