@@ -63,6 +63,7 @@ class IncomingHandoff {
   bool is_closed() const { return is_closed_; }
 
   bool is_done = false;      // complete; the slot was given back
+  bool is_open = true;       // it waits, or has a slot: the engine's count for has_handoffs_from()
   std::int64_t in_work = 0;  // frames with the sink: they lie in the slot
 
  private:

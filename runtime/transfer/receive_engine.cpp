@@ -10,29 +10,25 @@
 
 #include "runtime/transfer/arena.hpp"
 #include "runtime/transfer/ended_requests.hpp"
+#include "runtime/transfer/fault_point.hpp"
 #include "runtime/transfer/grant_queue.hpp"
-#include "runtime/transfer/incoming_handoff.hpp"
+#include "runtime/transfer/incoming_request.hpp"
 #include "runtime/transfer/want_check.hpp"
 
 namespace sluice::runtime {
 namespace {
 
 constexpr std::size_t kWaitingMax = 4096;  // of one writer: it is broken, and memory is ours
+// How long somebody waits for memory that only a silent writer's last word would free.
+constexpr std::int64_t kStarvedUs = 5'000'000;
 
-struct Failure {
-  Error error;
-  bool tell = false;
-};
-
-struct Request {
-  ReceiveTerms terms;
-  std::int32_t writers = 1;
-  std::map<comm::NodeId, IncomingHandoff> handoffs;  // by writer
-  bool is_open = false;                              // the sink's
-  bool is_dropped = false;
-  std::int64_t in_work = 0;  // frames with the sink
-  std::optional<Failure> failure;
-};
+Error starved(std::size_t quarantined_bytes) {
+  return make_error(
+      ErrorCode::kTimeout,
+      "the decode worker has no memory for the request: " + std::to_string(quarantined_bytes) +
+          " bytes of decode.arena_memory wait for prefill workers that neither "
+          "answer nor are proven to be gone");
+}
 
 }  // namespace
 
@@ -78,16 +74,17 @@ class ReceiveEngine::Impl {
   void take_failed(comm::NodeId peer, const FailedMessage& message);
 
   GrantQueue::Answer grant(const GrantQueue::Entry& entry);
-  bool open(RequestId id, Request& request);
+  bool is_starved(const IncomingRequest& request) const;
+  bool open(RequestId id, IncomingRequest& request);
   std::size_t slot_bytes_for(const WantMessage& want) const;
   IncomingHandoff* find(RequestId request, comm::NodeId peer);
-  void fail(RequestId id, Request& request, const Error& error, bool tell);
+  void fail(RequestId id, IncomingRequest& request, const Error& error, bool tell);
   void settle();
-  void finish(RequestId id, Request& request);
-  void wind_up(RequestId id, Request& request);
+  void finish(RequestId id, IncomingRequest& request);
+  void wind_up(RequestId id, IncomingRequest& request);
   void release_slot(IncomingHandoff& handoff);
+  void count_out(IncomingHandoff& handoff);
   void send_taken(RequestId id, IncomingHandoff& handoff, bool is_all);
-  std::size_t quarantined_bytes() const;
 
   template <class Message>
   Status send(comm::NodeId peer, MessageType type, const Message& message) {
@@ -105,8 +102,11 @@ class ReceiveEngine::Impl {
   Arena arena_;
   std::uint64_t next_epoch_;
   GrantQueue queue_;
-  std::map<RequestId, Request> requests_;
+  std::optional<std::int64_t> quarantine_since_us_;  // as long as there is something in it
+  std::map<RequestId, IncomingRequest> requests_;
   EndedRequests ended_;
+  std::map<comm::NodeId, std::size_t> open_;  // handoffs by writer, none of them zero
+  std::size_t quarantined_bytes_ = 0;
   std::set<RequestId> changed_;                           // for settle()
   std::set<std::pair<RequestId, comm::NodeId>> to_tell_;  // Taken is due
   int depth_ = 0;
@@ -120,10 +120,12 @@ bool ReceiveEngine::Impl::take(comm::NodeId peer, MessageType type, Bytes payloa
       if (const auto want = WantMessage::decode(payload)) take_want(peer, *want);
       return true;
     case MessageType::kPieces:
+      pass_fault_point(FaultPoint::kDecodeMidLayers);
       if (const auto pieces = PiecesMessage::decode(payload)) take_pieces(peer, *pieces);
       return true;
     case MessageType::kManifest:
       if (const auto manifest = ManifestMessage::decode(payload)) take_manifest(peer, *manifest);
+      pass_fault_point(FaultPoint::kDecodeAfterManifest);
       return true;
     case MessageType::kFailed:
       if (const auto failed = FailedMessage::decode(payload)) take_failed(peer, *failed);
@@ -140,7 +142,7 @@ void ReceiveEngine::Impl::take_want(comm::NodeId peer, const WantMessage& want) 
   }
   const auto known = requests_.find(id);
   if (known != requests_.end()) {
-    const Request& request = known->second;
+    const IncomingRequest& request = known->second;
     if (request.handoffs.contains(peer)) return;  // the first Want stands
     if (request.failure) return send_failed(peer, id, request.failure->error);
     if (static_cast<std::int32_t>(request.handoffs.size()) == request.writers) {
@@ -155,9 +157,10 @@ void ReceiveEngine::Impl::take_want(comm::NodeId peer, const WantMessage& want) 
                       "too many requests of the prefill worker wait for a slot");
   }
   const bool is_new = known == requests_.end();
-  Request& request = is_new ? requests_[id] : known->second;
+  IncomingRequest& request = is_new ? requests_[id] : known->second;
   if (is_new) {
     request.terms = {want.prompt_tokens, want.tokens_max};
+    request.wanted_us = transport_.now_us();
     request.writers = want.writers;
   }
   if (fits) {
@@ -171,6 +174,7 @@ void ReceiveEngine::Impl::take_want(comm::NodeId peer, const WantMessage& want) 
   }
   request.handoffs.try_emplace(peer, peer, want);
   queue_.add({id, peer}, request.is_open);
+  ++open_[peer];
 }
 
 std::size_t ReceiveEngine::Impl::slot_bytes_for(const WantMessage& want) const {
@@ -183,7 +187,7 @@ std::size_t ReceiveEngine::Impl::slot_bytes_for(const WantMessage& want) const {
 }
 
 // The sink is asked once; true from then on.
-bool ReceiveEngine::Impl::open(RequestId id, Request& request) {
+bool ReceiveEngine::Impl::open(RequestId id, IncomingRequest& request) {
   if (request.is_open) return true;
   const auto opened = sink_.open(id, request.terms);
   if (!opened) {
@@ -192,29 +196,42 @@ bool ReceiveEngine::Impl::open(RequestId id, Request& request) {
   }
   if (!*opened) return false;
   request.is_open = true;
-  queue_.open(id);
+  if (request.handoffs.size() > 1) queue_.open(id);
   return true;
+}
+
+// Memory in quarantine may never come back: whoever waits for it alone is better off elsewhere.
+bool ReceiveEngine::Impl::is_starved(const IncomingRequest& request) const {
+  const std::int64_t since_us = std::max(request.wanted_us, quarantine_since_us_.value_or(0));
+  return quarantine_since_us_ && transport_.now_us() - since_us >= kStarvedUs;
 }
 
 GrantQueue::Answer ReceiveEngine::Impl::grant(const GrantQueue::Entry& entry) {
   using Answer = GrantQueue::Answer;
-  Request& request = requests_.at(entry.request);
+  IncomingRequest& request = requests_.at(entry.request);
   IncomingHandoff& handoff = request.handoffs.at(entry.writer);
   const WantMessage& want = handoff.want();
   if (arena_.largest_free_bytes() < want.frame_bytes_largest) {
     // Nobody knows when what is in quarantine comes back: others go on meanwhile.
-    const std::size_t sure = arena_.bytes() - quarantined_bytes();
-    return sure < want.frame_bytes_largest ? Answer::kNotYet : Answer::kNotNow;
+    const std::size_t quarantined = quarantined_bytes_;
+    const bool is_sure = arena_.bytes() - quarantined >= want.frame_bytes_largest &&
+                         arena_.bytes_taken() > quarantined;
+    if (is_sure) return Answer::kNotNow;
+    if (!is_starved(request)) return Answer::kNotYet;
+    fail(entry.request, request, starved(quarantined), true);
+    return Answer::kServed;
   }
   const std::size_t bytes = slot_bytes_for(want);
   if (!open(entry.request, request)) return request.failure ? Answer::kServed : Answer::kNotNow;
   const auto offset = arena_.acquire(bytes);
   SLUICE_CHECK(offset.has_value(), "the largest free run was looked at before");
   handoff.grant({entry.request, next_epoch_++, *offset, bytes});
+  pass_fault_point(FaultPoint::kDecodeBeforeGrant);
   if (const Status told = send(entry.writer, MessageType::kGrant, handoff.slot()); !told) {
     release_slot(handoff);  // nothing was advertised
     fail(entry.request, request, told.error(), true);
   }
+  pass_fault_point(FaultPoint::kDecodeAfterGrant);
   return Answer::kServed;
 }
 
@@ -232,7 +249,7 @@ void ReceiveEngine::Impl::take_pieces(comm::NodeId peer, const PiecesMessage& me
   }
   IncomingHandoff* handoff = find(id, peer);
   if (handoff == nullptr || !handoff->has_slot() || handoff->slot().epoch != message.epoch) return;
-  Request& request = requests_.at(id);
+  IncomingRequest& request = requests_.at(id);
   changed_.insert(id);
   if (request.failure) return handoff->take_last(message);
   const auto pieces = handoff->take(message);
@@ -254,7 +271,7 @@ void ReceiveEngine::Impl::frame_done(const LandedFrame& frame, const Status& sta
   const Call call(*this);
   IncomingHandoff* handoff = find(frame.request, frame.source);
   SLUICE_CHECK(handoff != nullptr && handoff->in_work > 0, "a frame is done that was not given");
-  Request& request = requests_.at(frame.request);
+  IncomingRequest& request = requests_.at(frame.request);
   --request.in_work;
   --handoff->in_work;
   changed_.insert(frame.request);
@@ -281,7 +298,7 @@ void ReceiveEngine::Impl::take_manifest(comm::NodeId peer, const ManifestMessage
   }
   IncomingHandoff* handoff = find(id, peer);
   if (handoff == nullptr || !handoff->has_slot() || handoff->slot().epoch != message.epoch) return;
-  Request& request = requests_.at(id);
+  IncomingRequest& request = requests_.at(id);
   changed_.insert(id);
   const Status taken = handoff->take(message);
   if (!taken && !request.failure) fail(id, request, taken.error(), true);
@@ -301,15 +318,21 @@ void ReceiveEngine::Impl::take_failed(comm::NodeId peer, const FailedMessage& me
   fail(id, requests_.at(id), make_error(message.code, message.message), false);
 }
 
-void ReceiveEngine::Impl::fail(RequestId id, Request& request, const Error& error, bool tell) {
+void ReceiveEngine::Impl::fail(RequestId id, IncomingRequest& request, const Error& error,
+                               bool tell) {
   if (request.failure) return;
-  request.failure = Failure{error, tell};
+  request.failure = IncomingRequest::Failure{error, tell};
   changed_.insert(id);
   for (auto& [node, handoff] : request.handoffs) {
     if (handoff.is_done) continue;
     queue_.remove({id, node});
     to_tell_.erase({id, node});
     if (!handoff.is_closed()) send_failed(node, id, error);
+    if (handoff.has_slot()) {
+      quarantined_bytes_ += arena_.bytes_of(handoff.slot().offset_bytes);
+    } else {
+      count_out(handoff);
+    }
   }
 }
 
@@ -326,7 +349,7 @@ void ReceiveEngine::Impl::settle() {
   }
 }
 
-void ReceiveEngine::Impl::finish(RequestId id, Request& request) {
+void ReceiveEngine::Impl::finish(RequestId id, IncomingRequest& request) {
   std::int32_t done = 0;
   for (auto& [node, handoff] : request.handoffs) {
     if (!handoff.is_done && handoff.has_slot()) {
@@ -337,6 +360,7 @@ void ReceiveEngine::Impl::finish(RequestId id, Request& request) {
         to_tell_.erase({id, node});
         send_taken(id, handoff, true);
         release_slot(handoff);
+        count_out(handoff);
       }
     }
     done += handoff.is_done ? 1 : 0;
@@ -350,17 +374,19 @@ void ReceiveEngine::Impl::finish(RequestId id, Request& request) {
 }
 
 // A failed request: the sink's part ends with its last frame, a slot with its writer's last word.
-void ReceiveEngine::Impl::wind_up(RequestId id, Request& request) {
+void ReceiveEngine::Impl::wind_up(RequestId id, IncomingRequest& request) {
   if (request.in_work == 0 && !request.is_dropped) {
     request.is_dropped = true;
-    const Failure failure = *request.failure;
+    const IncomingRequest::Failure failure = *request.failure;
     sink_.drop(id, failure.error, failure.tell);
   }
   bool holds_slots = false;
   for (auto& [node, handoff] : request.handoffs) {
     if (!handoff.has_slot()) continue;
     if (handoff.has_last_word() && handoff.in_work == 0) {
+      quarantined_bytes_ -= arena_.bytes_of(handoff.slot().offset_bytes);
       release_slot(handoff);
+      count_out(handoff);
     } else {
       holds_slots = true;
     }
@@ -375,7 +401,14 @@ void ReceiveEngine::Impl::release_slot(IncomingHandoff& handoff) {
   handoff.give_slot_back();
 }
 
+void ReceiveEngine::Impl::count_out(IncomingHandoff& handoff) {
+  if (!std::exchange(handoff.is_open, false)) return;
+  const auto open = open_.find(handoff.source());
+  if (--open->second == 0) open_.erase(open);
+}
+
 void ReceiveEngine::Impl::send_taken(RequestId id, IncomingHandoff& handoff, bool is_all) {
+  pass_fault_point(FaultPoint::kDecodeBeforeTaken);
   // When it cannot be told, it is lost: peer_lost() ends the request.
   (void)send(handoff.source(), MessageType::kTaken,
              TakenMessage{id, handoff.slot().epoch, handoff.take_taken(), is_all});
@@ -421,6 +454,11 @@ void ReceiveEngine::Impl::turn() {
       send_taken(id, *handoff, false);
     }
   }
+  if (quarantined_bytes_ == 0) {
+    quarantine_since_us_.reset();
+  } else if (!quarantine_since_us_) {
+    quarantine_since_us_ = transport_.now_us();
+  }
   queue_.serve([this](const GrantQueue::Entry& entry) { return grant(entry); });
 }
 
@@ -430,26 +468,11 @@ bool ReceiveEngine::Impl::knows(RequestId request) const {
 }
 
 bool ReceiveEngine::Impl::has_handoffs_from(comm::NodeId peer) const {
-  return std::any_of(requests_.begin(), requests_.end(), [&](const auto& entry) {
-    const auto found = entry.second.handoffs.find(peer);
-    if (found == entry.second.handoffs.end() || found->second.is_done) return false;
-    return !entry.second.failure || found->second.has_slot();
-  });
-}
-
-std::size_t ReceiveEngine::Impl::quarantined_bytes() const {
-  std::size_t bytes = 0;
-  for (const auto& [id, request] : requests_) {
-    if (!request.failure) continue;
-    for (const auto& [node, handoff] : request.handoffs) {
-      if (handoff.has_slot()) bytes += arena_.bytes_of(handoff.slot().offset_bytes);
-    }
-  }
-  return bytes;
+  return open_.contains(peer);
 }
 
 ReceiveEngine::Memory ReceiveEngine::Impl::memory() const {
-  return {arena_.bytes(), arena_.bytes_taken(), quarantined_bytes(), queue_.size()};
+  return {arena_.bytes(), arena_.bytes_taken(), quarantined_bytes_, queue_.size()};
 }
 
 ReceiveEngine::ReceiveEngine(comm::Transport& transport, const comm::Region& arena, FrameSink& sink,
