@@ -34,7 +34,7 @@ struct LandedFrame {
   comm::MemoryKind memory = comm::MemoryKind::kHost;
 };
 
-// What a request was granted for. `range`: all its writers' together.
+// What a request was granted for, by all its writers alike.
 struct ReceiveTerms {
   std::int64_t prompt_tokens = 0;
   std::int64_t tokens_max = 0;
@@ -52,12 +52,13 @@ class FrameSink {
   // Checks and decodes a frame, here or elsewhere, then calls frame_done() on the engine's thread.
   virtual void take(const LandedFrame& frame) = 0;
 
-  // All frames of all writers are done and the manifests agree. The request is the sink's from now.
-  // `manifests`: by writer; at least one.
+  // All frames of all writers are done, and are those of the manifests. The request is the sink's
+  // from now. `manifests`: one of each writer; whether they tell the same of the answer is for the
+  // sink to see.
   virtual void complete(RequestId request, const std::vector<ManifestMessage>& manifests) = 0;
 
   // The request has ended here instead, and no frame of it is with the sink: gives back what open()
-  // took. `tell`: others do not know yet (the router shall hear why).
+  // took, if it was opened. `tell`: others do not know yet (the router shall hear why).
   virtual void drop(RequestId request, const Error& error, bool tell) = 0;
 };
 
@@ -93,7 +94,9 @@ class ReceiveEngine {
   // it says its last words.
   void peer_back(comm::NodeId peer);
 
-  // Tells writers what was taken, and grants what can be granted. After each batch of completions.
+  // Tells writers what was taken, and grants what can be granted. After each batch of completions,
+  // and from time to time: who waits only for memory in quarantine fails after some seconds
+  // (kTimeout), for it may never come back.
   void turn();
 
   // It waits, or is being received; nothing that has ended.
