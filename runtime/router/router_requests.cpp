@@ -11,7 +11,8 @@ constexpr std::int64_t kPatienceUs = 10'000'000;
 
 // What another worker, or the same at another time, may do better.
 bool may_pass(const Error& error) {
-  return error.code == ErrorCode::kCorrupt || error.code == ErrorCode::kUnavailable;
+  return error.code == ErrorCode::kCorrupt || error.code == ErrorCode::kUnavailable ||
+         error.code == ErrorCode::kTimeout;
 }
 
 }  // namespace
@@ -148,8 +149,10 @@ void Router::take_failed(comm::NodeId peer, Bytes payload) {
   const scheduler::Decision placed = request.decision;
   const bool is_of_prefill = peer == placed.prefill_node && !request.prefilled;
   if (!is_of_prefill && peer != placed.decode_node) return;
-  // Who says that something is unavailable means the other side; corrupt bytes may be either's.
+  // Who says that something is unavailable means the other side, who has waited too long is short
+  // of something itself, and corrupt bytes may be either's.
   std::set<comm::NodeId> blamed{is_of_prefill ? placed.decode_node : placed.prefill_node};
+  if (failed->code == ErrorCode::kTimeout) blamed = {peer};
   if (failed->code == ErrorCode::kCorrupt) blamed = {placed.prefill_node, placed.decode_node};
   // Where nobody else could take the other side's part, another partner may still reach it.
   std::set<comm::NodeId> avoid = request.avoid;

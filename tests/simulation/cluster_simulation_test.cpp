@@ -99,6 +99,7 @@ INSTANTIATE_TEST_SUITE_P(From, ClusterSeeds, testing::Range<std::uint64_t>(1, 10
 TEST(ClusterSimulation, DamageThatLooksLikeAnotherModelsFrame) {
   for (const std::uint64_t seed : {33, 283, 323, 1121, 1945}) expect_holds(seed);
 }
+TEST(ClusterSimulation, NobodyWaitsForEverForTheMemoryOfAStoppedWriter) { expect_holds(146); }
 TEST(ClusterSimulation, TwoThatCannotReachEachOtherAreNotPairedThreeTimes) { expect_holds(1114); }
 
 }  // namespace

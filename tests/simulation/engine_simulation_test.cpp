@@ -136,12 +136,11 @@ class RandomEngines {
  public:
   explicit RandomEngines(std::uint64_t seed)
       : random_(seed * 2 + 1),
+        corrupt_chance_(random_.chance(0.3) ? 0.02 : 0.0),
         senders_(static_cast<comm::NodeId>(random_.between(1, 3))),
         receivers_(static_cast<comm::NodeId>(random_.between(1, 3))),
-        engines_({.seed = seed,
-                  .link = link(),
-                  .corrupt_write_chance = random_.chance(0.3) ? 0.02 : 0.0},
-                 senders_, kMiB, receivers_,
+        engines_({.seed = seed, .link = link(), .corrupt_write_chance = corrupt_chance_}, senders_,
+                 kMiB, receivers_,
                  {.arena_bytes = static_cast<std::size_t>(random_.between(64, 1024)) << 10,
                   .slot_bytes_max = static_cast<std::size_t>(random_.between(16, 512)) << 10,
                   .frame_us = random_.chance(0.3) ? 200 : 0}) {
@@ -161,6 +160,9 @@ class RandomEngines {
     }
     for (const auto& receiver : engines_.receivers) {
       EXPECT_EQ(receiver->wrong_bytes, 0U);
+      // Else one writer's bytes have landed on another's.
+      EXPECT_TRUE(receiver->again == 0 || corrupt_chance_ > 0)
+          << receiver->again << " were damaged";
       if (!engines_.is_alive(receiver->transport().self())) continue;
       const runtime::ReceiveEngine::Memory memory = receiver->engine().memory();
       EXPECT_EQ(memory.taken_bytes, 0U) << memory.quarantined_bytes << " in quarantine";
@@ -248,6 +250,7 @@ class RandomEngines {
   }
 
   comm::sim::SeededRandom random_;
+  double corrupt_chance_;
   comm::NodeId senders_;
   comm::NodeId receivers_;
   EngineWorld engines_;

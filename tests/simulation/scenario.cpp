@@ -112,6 +112,12 @@ SimulatedClusterOptions Scenario::draw_options(comm::sim::SeededRandom& random,
   options.arena_bytes = static_cast<std::size_t>(random.between(64, 1024)) << 10;
   options.slot_bytes_max = static_cast<std::size_t>(random.between(16, 512)) << 10;
   options.decode_blocks = random.between(20, 64);
+  if (random.chance(
+          0.25)) {  // every byte of the arena is fought for, and writes are long under way
+    options.arena_bytes = static_cast<std::size_t>(random.between(40, 100)) << 10;
+    options.world.link.bytes_per_s = kRates[random.below(2)];
+    options.compute.frame_us = 20;
+  }
   return options;
 }
 
@@ -171,9 +177,24 @@ Scenario::Plan Scenario::draw_fault() {
   return plan;
 }
 
+// A user who leaves in the middle of a handoff.
+Scenario::Plan Scenario::draw_cancel() {
+  constexpr MessageType kStages[] = {MessageType::kWant,   MessageType::kGrant,
+                                     MessageType::kPieces, MessageType::kPieces,
+                                     MessageType::kTaken,  MessageType::kManifest};
+  Plan plan;
+  plan.action = Action::kCancel;
+  plan.type = kStages[random_.below(std::size(kStages))];
+  plan.nth = static_cast<int>(random_.between(1, 30));
+  plan.last_us = random_.between(0, 2 * kMsUs);  // until he does
+  return plan;
+}
+
 void Scenario::draw_faults() {
   const std::int64_t count = random_.chance(0.15) ? 0 : random_.between(1, 4);
   for (std::int64_t i = 0; i < count; ++i) plans_.push_back(draw_fault());
+  const std::int64_t cancels = random_.chance(0.5) ? 0 : random_.between(1, 6);
+  for (std::int64_t i = 0; i < cancels; ++i) plans_.push_back(draw_cancel());
   for (Plan& plan : plans_) {
     if (plan.at_us >= 0) cluster_.at(plan.at_us, [this, &plan] { strike(plan); });
   }
@@ -182,18 +203,10 @@ void Scenario::draw_faults() {
 // --- what happens -------------------------------------------------------------------------------
 
 void Scenario::observe(const Posted& posted) {
-  const auto type = static_cast<MessageType>(posted.type);
   const bool is_message = posted.kind == Posted::Kind::kMessage;
+  const auto type = static_cast<MessageType>(posted.type);
   if (trace_ != nullptr && !(is_message && type == MessageType::kBeat)) note(text_of(posted));
-  if (is_message && type == MessageType::kToken) {
-    const auto token = runtime::TokenMessage::decode(posted.bytes);
-    const bool is_first = token && tokens_seen_.insert({token->request, token->index}).second;
-    // An early end has no place in the answer and says index 0.
-    if (!is_first && token->finish != runtime::FinishReason::kCancelled) {
-      find("token " + std::to_string(token->index) + " of attempt " +
-           std::to_string(token->request) + " was sent twice");
-    }
-  }
+  if (is_message) watch_message(posted);
   for (Plan& plan : plans_) {
     if (plan.is_done || plan.at_us >= 0 || plan.kind != posted.kind) continue;
     if (is_message && plan.type != type) continue;
@@ -202,11 +215,43 @@ void Scenario::observe(const Posted& posted) {
     plan.other = plan.is_of_sender ? posted.to : posted.from;
     if (plan.victim == 0) std::swap(plan.victim, plan.other);
     plan.at_us = cluster_.now_us();
-    cluster_.at(0, [this, &plan] { strike(plan); });
+    const auto attempt = ByteReader(posted.bytes).get<runtime::RequestId>();
+    if (plan.action == Action::kCancel && attempt && requests_of_.contains(*attempt)) {
+      plan.request = requests_of_.at(*attempt);
+    }
+    cluster_.at(plan.action == Action::kCancel ? plan.last_us : 0, [this, &plan] { strike(plan); });
+  }
+}
+
+void Scenario::watch_message(const Posted& posted) {
+  const auto type = static_cast<MessageType>(posted.type);
+  if (type == MessageType::kSubmit) {
+    const auto submit = runtime::SubmitMessage::decode(posted.bytes);
+    for (std::size_t i = 0; submit && i < cluster_.requests().size(); ++i) {
+      if (cluster_.requests()[i].asked.prompt == submit->prompt) requests_of_[submit->request] = i;
+    }
+  }
+  if (type == MessageType::kToken) {
+    const auto token = runtime::TokenMessage::decode(posted.bytes);
+    const bool is_first = token && tokens_seen_.insert({token->request, token->index}).second;
+    // An early end has no place in the answer and says index 0.
+    if (!is_first && token->finish != runtime::FinishReason::kCancelled) {
+      find("token " + std::to_string(token->index) + " of attempt " +
+           std::to_string(token->request) + " was sent twice");
+    }
+  }
+  // Nobody damages bytes: then one writer's have landed on another's.
+  if (type == MessageType::kAgain && options_.world.corrupt_write_chance == 0) {
+    find("a frame had to be asked for again: " + text_of(posted));
   }
 }
 
 void Scenario::strike(Plan& plan) {
+  if (plan.action == Action::kCancel) {
+    plan.is_done = true;
+    if (plan.request) cluster_.cancel(*plan.request);
+    return;
+  }
   if (std::exchange(plan.is_done, true) || !cluster_.is_alive(plan.victim)) return;
   const NodeId victim = plan.victim;
   const std::int64_t now_us = cluster_.now_us();
@@ -250,7 +295,7 @@ void Scenario::kill(const Plan& plan) {
   cluster_.kill(victim);
   // With other faults about, a writer that is stopped or parted may hold memory for a good reason.
   const bool is_kills_only = std::all_of(plans_.begin(), plans_.end(), [](const Plan& other) {
-    return other.action == Action::kKill;
+    return other.action == Action::kKill || other.action == Action::kCancel;
   });
   if (is_kills_only) {
     const std::int64_t killed_us = cluster_.now_us();
@@ -371,6 +416,8 @@ bool Scenario::explains(const UserRequest& request) const {
   const Error& error = *request.error;
   if (error.code == ErrorCode::kInternal) return error.message.find("drawn: ") != std::string::npos;
   if (error.code == ErrorCode::kCorrupt) return options_.world.corrupt_write_chance > 0;
+  // A writer that is stopped for ever, or was replaced unproven, keeps memory of who is left.
+  if (error.code == ErrorCode::kTimeout) return !stopped_.empty() || !unproven_.empty();
   if (error.code != ErrorCode::kUnavailable) return false;
   // A fault before counts while it is not over.
   const auto faults = std::count_if(faults_.begin(), faults_.end(), [&](const Fault& fault) {
@@ -422,8 +469,8 @@ std::string Scenario::describe() const {
          std::to_string(options_.decode) + " decode, " +
          std::to_string(static_cast<std::int64_t>(link.bytes_per_s / 125000)) + " Mbit/s, " +
          std::to_string(cluster_.requests().size()) + " requests, " +
-         std::to_string(plans_.size()) + " faults planned, " + std::to_string(faults_.size()) +
-         " happened";
+         std::to_string(plans_.size()) + " faults and cancels planned, " +
+         std::to_string(faults_.size()) + " faults happened";
 }
 
 }  // namespace sluice::tests

@@ -10,6 +10,7 @@
 #include <iosfwd>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -34,7 +35,7 @@ class Scenario {
   std::size_t faults() const { return faults_.size(); }
 
  private:
-  enum class Action : std::uint8_t { kKill, kFreeze, kPart };
+  enum class Action : std::uint8_t { kKill, kFreeze, kPart, kCancel };
   // A fault comes at a moment of its own, or when a message or write is posted for the nth time.
   struct Plan {
     Action action = Action::kKill;
@@ -46,7 +47,8 @@ class Scenario {
     std::int64_t last_us = 0;     // how long; 0: for ever
     std::int64_t restart_us = 0;  // after a kill; 0: never
     comm::NodeId victim = 0;
-    comm::NodeId other = 0;  // kPart
+    comm::NodeId other = 0;              // kPart
+    std::optional<std::size_t> request;  // kCancel: by its user
     bool is_done = false;
   };
   // One that has happened.
@@ -66,6 +68,8 @@ class Scenario {
   void observe(const comm::sim::Posted& posted);
   void strike(Plan& plan);
   void kill(const Plan& plan);
+  Plan draw_cancel();
+  void watch_message(const comm::sim::Posted& posted);
   void try_restart(comm::NodeId node, int tries);
   void watch_state();
   bool has_healthy_pair() const;
@@ -85,6 +89,7 @@ class Scenario {
   SimulatedClusterOptions options_;
   SimulatedCluster cluster_;
   std::vector<Plan> plans_;
+  std::map<runtime::RequestId, std::size_t> requests_of_;  // by attempt
   std::vector<Fault> faults_;
   std::int64_t requests_left_ = 0;             // not submitted yet
   std::set<comm::NodeId> stopped_;             // frozen for ever

@@ -88,6 +88,16 @@ TEST_F(RouterPlaced, WithAnotherPartnerWhenTheOtherSideIsTheOnlyOne) {
   expect_whole_answer(*stream, third.decode_node, third.request);
 }
 
+TEST_F(RouterPlaced, ElsewhereWhenAWorkerHasWaitedTooLong) {
+  const auto stream = workers.submit();
+  const auto [prefill, first] = placed();
+  workers.say_failed(3, first.request, ErrorCode::kTimeout);
+  const auto [prefill_again, second] = placed();
+  EXPECT_EQ(prefill_again, 1U);
+  EXPECT_EQ(second.decode_node, 4U);
+  expect_whole_answer(*stream, 4, second.request);
+}
+
 TEST_F(RouterPlaced, ElsewhereOnBothSidesWhenBytesAreCorrupt) {
   const auto stream = workers.submit();
   const auto [prefill, first] = placed();
