@@ -50,7 +50,6 @@ enum class CompletionKind : std::uint8_t {
   kMessage,    // a message arrived: `peer`, `type`, `payload`
   // The peer's endpoint failed; its pending operations complete with errors. Where that said
   // kUnknown and the peer is proven gone later, a second one says kGone. connect() starts anew.
-  // With status kInternal this process can hear nobody any more and had better end: all are lost.
   kPeerLost,
 };
 

@@ -151,15 +151,17 @@ int run_deaths(const Options& options) {
   const nlohmann::json report = run_kills(options.kills);
   std::printf("%s\n", report.dump(2).c_str());
   const double reclaim_s = report["reclaim_us"]["max"].get<double>() / 1e6;
-  std::fprintf(stderr,
-               "%lld handoffs, %lld deaths (%lld of the receiver), %lld begun anew: %llu wrong "
-               "frames, %llu + %llu bytes leaked, back after a death in %.1f ms at most, %.1f s\n",
-               report["handoffs"].get<long long>(), report["deaths"].get<long long>(),
-               report["receiver_deaths"].get<long long>(), report["retries"].get<long long>(),
-               report["wrong_frames"].get<unsigned long long>(),
-               report["leaked_slot_bytes"].get<unsigned long long>(),
-               report["leaked_staging_bytes"].get<unsigned long long>(), reclaim_s * 1e3,
-               report["seconds"].get<double>());
+  std::fprintf(
+      stderr,
+      "%lld handoffs, %lld deaths (%lld of the receiver), %lld sides that UCX ended after one, "
+      "%lld handoffs begun anew: %llu wrong frames, %llu + %llu bytes leaked, "
+      "back after a death in %.1f ms at most, %.1f s\n",
+      report["handoffs"].get<long long>(), report["deaths"].get<long long>(),
+      report["receiver_deaths"].get<long long>(), report["aborted"].get<long long>(),
+      report["retries"].get<long long>(), report["wrong_frames"].get<unsigned long long>(),
+      report["leaked_slot_bytes"].get<unsigned long long>(),
+      report["leaked_staging_bytes"].get<unsigned long long>(), reclaim_s * 1e3,
+      report["seconds"].get<double>());
   bool is_good = reclaim_s <= options.reclaim_limit_s &&
                  report["handoffs"].get<std::int64_t>() == options.kills.handoffs &&
                  report["deaths"].get<std::int64_t>() == options.kills.deaths;

@@ -114,8 +114,6 @@ bool Side::turn() {
     if (completion.kind == CompletionKind::kMessage) {
       on_message(completion.peer, static_cast<MessageType>(completion.type), completion.payload);
     } else if (completion.kind == CompletionKind::kPeerLost) {
-      // Another process must take this one's place.
-      if (completion.status.error().code == ErrorCode::kInternal) ::_exit(kDeafExit);
       if (completion.fate == comm::PeerFate::kGone) lost_.insert(completion.peer);
       on_peer_lost(completion.peer, completion.status, completion.fate);
     } else {

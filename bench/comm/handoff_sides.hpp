@@ -26,9 +26,6 @@ inline constexpr comm::NodeId kReceiver = 0;                        // senders a
 inline constexpr std::int32_t kLayers = 30;                         // a frame each, at most
 inline constexpr std::size_t kMemoryBytes = std::size_t{64} << 20;  // for sending, of each
 
-// A side's exit code: it can hear nobody any more (comm::CompletionKind::kPeerLost).
-inline constexpr int kDeafExit = 3;
-
 [[noreturn]] void fail(const std::string& message);
 template <class T>
 T need(Result<T> result) {
