@@ -31,9 +31,10 @@ bool Roster::all_ready() const {
                      [](const auto& entry) { return entry.second.is_ready; });
 }
 
-bool Roster::all_said_goodbye() const {
-  return std::all_of(workers_.begin(), workers_.end(),
-                     [](const auto& entry) { return entry.second.said_goodbye; });
+bool Roster::all_have_left() const {
+  return std::all_of(workers_.begin(), workers_.end(), [](const auto& entry) {
+    return entry.second.said_goodbye || entry.second.is_silent;
+  });
 }
 
 bool Roster::has_usable(Role role, const std::set<comm::NodeId>& avoid) const {

@@ -41,7 +41,7 @@ class Roster {
   const std::map<comm::NodeId, Worker>& workers() const { return workers_; }
 
   bool all_ready() const;
-  bool all_said_goodbye() const;
+  bool all_have_left() const;  // or say nothing any more
   bool has_usable(Role role, const std::set<comm::NodeId>& avoid = {}) const;
   // Nobody of the role can be given work now, but somebody may come back or become ready.
   bool may_return(Role role) const;

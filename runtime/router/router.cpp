@@ -243,7 +243,7 @@ void Router::begin_shutdown() {
 }
 
 bool Router::shutdown_is_over() const {
-  return roster_.all_said_goodbye() || now_us() - *shutdown_since_us_ > kGoodbyeTimeoutUs;
+  return roster_.all_have_left() || now_us() - *shutdown_since_us_ > kGoodbyeTimeoutUs;
 }
 
 void Router::take(Command& command) {

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole model in one small GGUF file, for tests that start the program itself: it loads at once.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "runtime/tokenizer/byte_alphabet.hpp"
+#include "tests/support/gguf_builder.hpp"
+
+namespace sluice::tests {
+
+// Two layers, two heads of K and V, random weights; a token for each byte and one that ends.
+class TinyModelFile {
+ public:
+  static constexpr std::uint32_t kVocab = 257;
+  static constexpr std::uint32_t kContext = 1024;
+
+  std::string build() {
+    describe();
+    tokenizer();
+    matrix("token_embd.weight", kVocab, kHidden);
+    matrix("output.weight", kVocab, kHidden);
+    norm("output_norm.weight");
+    for (std::uint32_t layer = 0; layer < kLayers; ++layer) {
+      const std::string block = "blk." + std::to_string(layer) + ".";
+      norm(block + "attn_norm.weight");
+      norm(block + "ffn_norm.weight");
+      matrix(block + "attn_q.weight", kHeads * kHeadDim, kHidden);
+      matrix(block + "attn_k.weight", kKvHeads * kHeadDim, kHidden);
+      matrix(block + "attn_v.weight", kKvHeads * kHeadDim, kHidden);
+      matrix(block + "attn_output.weight", kHidden, kHeads * kHeadDim);
+      matrix(block + "ffn_gate.weight", kFfn, kHidden);
+      matrix(block + "ffn_up.weight", kFfn, kHidden);
+      matrix(block + "ffn_down.weight", kHidden, kFfn);
+    }
+    return builder_.build();
+  }
+
+ private:
+  static constexpr std::uint32_t kLayers = 2;
+  static constexpr std::uint32_t kHidden = 64;
+  static constexpr std::uint32_t kHeads = 4;
+  static constexpr std::uint32_t kKvHeads = 2;
+  static constexpr std::uint32_t kHeadDim = 16;
+  static constexpr std::uint32_t kFfn = 96;
+
+  void describe() {
+    builder_.text("general.architecture", "llama").text("general.name", "tiny");
+    builder_.u32("llama.block_count", kLayers).u32("llama.context_length", kContext);
+    builder_.u32("llama.embedding_length", kHidden).u32("llama.feed_forward_length", kFfn);
+    builder_.u32("llama.attention.head_count", kHeads);
+    builder_.u32("llama.attention.head_count_kv", kKvHeads);
+    builder_.u32("llama.rope.dimension_count", kHeadDim).u32("llama.vocab_size", kVocab);
+    builder_.f32("llama.attention.layer_norm_rms_epsilon", 1e-5F);
+    builder_.f32("llama.rope.freq_base", 10000.0F);
+  }
+  void tokenizer() {
+    std::vector<std::string> pieces;
+    std::vector<std::int32_t> types(kVocab, 1);
+    for (int byte = 0; byte < 256; ++byte) {
+      pieces.push_back(runtime::alphabet_character(static_cast<std::uint8_t>(byte)));
+    }
+    pieces.emplace_back("<|endoftext|>");
+    types.back() = 3;
+    builder_.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "gpt-2");
+    builder_.texts("tokenizer.ggml.tokens", pieces).texts("tokenizer.ggml.merges", {});
+    builder_.numbers("tokenizer.ggml.token_type", GgufBuilder::kInt32, types);
+    builder_.u32("tokenizer.ggml.bos_token_id", 256).u32("tokenizer.ggml.eos_token_id", 256);
+  }
+  void matrix(const std::string& name, std::uint64_t rows, std::uint64_t columns) {
+    std::normal_distribution<float> normal(0.0F, 1.0F / std::sqrt(static_cast<float>(columns)));
+    fill(name, {rows, columns}, normal);
+  }
+  void norm(const std::string& name) {
+    std::normal_distribution<float> normal(1.0F, 0.2F);
+    fill(name, {kHidden}, normal);
+  }
+  void fill(const std::string& name, const std::vector<std::uint64_t>& shape,
+            std::normal_distribution<float>& normal) {
+    std::uint64_t count = 1;
+    for (const std::uint64_t extent : shape) count *= extent;
+    std::vector<float> values(count);
+    for (float& value : values) value = normal(random_);
+    builder_.tensor_f32(name, shape, values);
+  }
+
+  GgufBuilder builder_;
+  std::mt19937 random_{1};
+};
+
+}  // namespace sluice::tests
