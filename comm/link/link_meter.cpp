@@ -11,11 +11,12 @@
 // after several time constants when a rate falls to a twentieth.
 //
 // A write over sockets is done when the kernel has taken it, so that a transfer's first megabytes
-// look faster than any link, and later ones are done in bursts as the socket has room again. So:
-// a transfer that has ended is measured from flush to flush, which waits for the other side; one
-// that runs, from the end of its first burst, and with the card's counter of bytes that left as
-// witness where there is one; and who neither flushes nor has a card proves nothing in less than
-// 100 ms.
+// look faster than any link, and later ones are done in bursts as the socket has room again. So who
+// flushes is measured by what has arrived from flush to flush. Where that took long it is the rate;
+// where it was short, late answers and slow starts make it too low, and the best of some is taken,
+// as BBR does. While a flush is far away, and for who does not flush, the rate is that between the
+// ends of bursts, the first of a transfer left out, with the card's counter of bytes that left as
+// witness; without a card, less than 100 ms of it prove nothing.
 #include "comm/link/link_meter.hpp"
 
 #include <algorithm>
@@ -40,8 +41,15 @@ constexpr std::int64_t kGoodputWindowUs = 500'000;
 // witness; and behind a flush, of which it must be some round trips.
 constexpr std::int64_t kAloneUs = 100'000;
 constexpr std::int64_t kWitnessedUs = 20'000;
-constexpr double kFlushedLeastUs = 200.0;
+constexpr double kArrivalLeastUs = 200.0;
 constexpr double kRoundTripsLeast = 4.0;
+// Arrivals that took longer are rates by themselves. Of shorter ones, it is the best of so much of
+// the clock, and of this many at least.
+constexpr std::int64_t kLongArrivalUs = 100'000;
+constexpr std::int64_t kArrivalsUs = 600'000;
+constexpr std::size_t kShortArrivals = 3;
+// Without an arrival for so long, bursts tell more.
+constexpr std::int64_t kNoArrivalUs = 200'000;
 // A flush that has not come by then may have been lost with its peer.
 constexpr std::int64_t kFlushLateUs = 2'000'000;
 
@@ -74,19 +82,43 @@ void LinkMeter::completed(std::size_t bytes, std::int64_t posted_us, std::int64_
   is_flushed_ = false;
 }
 
+void LinkMeter::flushing(std::size_t not_done_bytes, std::int64_t now_us) {
+  flushing_bytes_ = done_bytes_ + not_done_bytes;
+  flushing_busy_us_ = busy_until(now_us);
+}
+
 void LinkMeter::flushed(std::int64_t posted_us, std::int64_t now_us) {
   if (bursts_.empty()) return;
-  // The way back of the answer is no time on the link. It is bounded, as a round trip of messages
-  // that themselves queued is too long.
+  const bool is_all =
+      queued_bytes_ == 0 && (flushing_bytes_ == 0 || flushing_bytes_ >= done_bytes_);
+  const std::uint64_t bytes = is_all ? done_bytes_ : std::min(flushing_bytes_, done_bytes_);
+  // The way back of the answer is no time on the link, once for each time that the link falls idle.
+  // It is bounded, as a round trip of messages that themselves queued is too long.
   const std::int64_t waited_us = now_us - std::max(mark_us_, posted_us);
   const double answer = std::min(round_trip_least_us_, static_cast<double>(waited_us) / 4);
-  if (waited_us > 0 && queued_bytes_ == 0) busy_us_ -= static_cast<std::int64_t>(answer);
+  if (waited_us > 0 && is_all) busy_us_ -= static_cast<std::int64_t>(answer);
   advance(posted_us, now_us);
-  if (queued_bytes_ != 0 || is_flushed_) return;
-  close_burst(now_us);
-  is_flushed_ = true;
-  measure_flushed(now_us);
-  add(flushes_, burst_);
+  has_flushes_ = true;
+  if (is_all && !is_flushed_) {
+    is_flushed_ = true;
+    close_burst(now_us);
+  }
+  take_arrival(bytes, now_us);
+  flushing_bytes_ = 0;
+}
+
+void LinkMeter::take_arrival(std::uint64_t bytes, std::int64_t now_us) {
+  // An answer that came late makes the next one look early: as BBR does, the longer one counts of
+  // the times between two answers and between what they answer.
+  std::int64_t busy_us = busy_us_ - arrived_.busy_us;
+  if (flushing_bytes_ != 0) busy_us = std::max(busy_us, flushing_busy_us_ - arrived_posted_us_);
+  const double least_us = std::min<double>(
+      std::max(kRoundTripsLeast * round_trip_least_us_, kArrivalLeastUs), kWitnessedUs);
+  if (bytes <= arrived_.bytes || static_cast<double>(busy_us) < least_us) return;
+  arrivals_.push({now_us, busy_us, bytes - arrived_.bytes});
+  arrived_ = {now_us, busy_us_, bytes};
+  arrived_posted_us_ = flushing_bytes_ != 0 ? flushing_busy_us_ : busy_us_;
+  measure_arrivals(now_us);
 }
 
 void LinkMeter::advance(std::int64_t posted_us, std::int64_t now_us) {
@@ -94,7 +126,7 @@ void LinkMeter::advance(std::int64_t posted_us, std::int64_t now_us) {
     mark_us_ = burst_began_us_ = posted_us;
     burst_ = {posted_us, 0, 0};
     bursts_.push(burst_);
-    flushes_.push(burst_);
+    arrived_ = burst_;
   }
   // A stream of writes that end one by one is cut anywhere.
   if (now_us - burst_.at_us >= kBurstPauseUs || burst_.at_us - burst_began_us_ >= kPointUs) {
@@ -110,22 +142,18 @@ void LinkMeter::close_burst(std::int64_t now_us) {
   burst_bytes_ = std::max(bytes, burst_bytes_ * kBurstFading);
   burst_began_us_ = now_us;
   burst_began_bytes_ = burst_.bytes;
-  add(bursts_, burst_);
+  const bool is_near = bursts_.size() >= 2 && burst_.at_us - bursts_.back().at_us < kPointUs &&
+                       bursts_.back().at_us - bursts_[bursts_.size() - 2].at_us < kPointUs;
+  if (is_near) {
+    bursts_.back() = burst_;
+  } else {
+    bursts_.push(burst_);
+  }
   if (!has_first_ && bytes > 0.0) {
     first_ = burst_;
     has_first_ = true;
   }
   if (!is_flushed_) measure_running(now_us);
-}
-
-void LinkMeter::add(Points& points, const Point& point) {
-  const bool is_near = points.size() >= 2 && point.at_us - points.back().at_us < kPointUs &&
-                       points.back().at_us - points[points.size() - 2].at_us < kPointUs;
-  if (is_near) {
-    points.back() = point;
-  } else {
-    points.push(point);
-  }
 }
 
 void LinkMeter::round_trip(std::int64_t took_us) {
@@ -141,13 +169,12 @@ void LinkMeter::round_trip(std::int64_t took_us) {
 
 // Ours is before the link or on it: also what is done, while its flush is awaited.
 bool LinkMeter::is_waiting(std::int64_t now_us) const {
-  const bool has_flushes = flushes_.size() >= 2;
-  return queued_bytes_ != 0 || (has_flushes && !is_flushed_ && now_us - mark_us_ < kFlushLateUs);
+  return queued_bytes_ != 0 || (has_flushes_ && !is_flushed_ && now_us - mark_us_ < kFlushLateUs);
 }
 
 std::int64_t LinkMeter::busy_until(std::int64_t now_us) const {
   if (!is_waiting(now_us)) return busy_us_;
-  const bool is_new = is_flushed_ || flushes_.size() < 2;  // since it was queued, not longer
+  const bool is_new = is_flushed_ || !has_flushes_;  // since it was queued, not longer
   const std::int64_t since_us = is_new ? std::max(mark_us_, queued_since_us_) : mark_us_;
   return busy_us_ + std::max<std::int64_t>(now_us - since_us, 0);
 }
@@ -158,24 +185,37 @@ void LinkMeter::nic(const NicSample& sample, std::int64_t now_us) {
   // Without flushes, a little that was done proves nothing; but what has left, and is not others',
   // the link can carry.
   const CardTraffic::Rate seen = card_.rate(now_us);
-  if (flushes_.size() < 2 && seen.ours > 0.0 && std::min(seen.all, seen.ours) > ours_ &&
+  if (!has_flushes_ && seen.ours > 0.0 && std::min(seen.all, seen.ours) > ours_ &&
       CardTraffic::others_of(seen.all, seen.ours) == 0.0) {
     keep(std::min(seen.all, seen.ours), 0.0, now_us);
   }
 }
 
-void LinkMeter::measure_flushed(std::int64_t now_us) {
-  const Point& base = flushes_.newest([&](const Point& point) {
-    return burst_.busy_us - point.busy_us >= kWindowBusyUs ||
-           burst_.at_us - point.at_us >= kWindowWallUs;
-  });
-  const std::int64_t busy_us = burst_.busy_us - base.busy_us;
-  const double least_us = std::min<double>(
-      std::max(kRoundTripsLeast * round_trip_least_us_, kFlushedLeastUs), kWitnessedUs);
-  const double ours = per_second(burst_.bytes - base.bytes, busy_us);
-  if (ours > 0.0 && static_cast<double>(busy_us) >= least_us) {
-    keep(ours, card_.others(now_us), now_us);
+// Whether the last arrival was slow and not just late: two in a row, or one that is long enough for
+// any answer, or one through which ours waited for the card.
+bool LinkMeter::is_slow_arrival() const {
+  const Arrival& last = arrivals_.back();
+  if (last.busy_us < kLongArrivalUs) return false;
+  const bool is_second =
+      arrivals_.size() >= 2 && arrivals_[arrivals_.size() - 2].busy_us >= kLongArrivalUs;
+  return is_second || last.busy_us >= kWindowBusyUs || card_.rate(last.at_us).is_busy;
+}
+
+void LinkMeter::measure_arrivals(std::int64_t now_us) {
+  const bool is_long = is_slow_arrival();
+  double best = 0.0;
+  std::uint64_t bytes = 0;
+  std::int64_t busy_us = 0;
+  for (std::size_t i = 0; i < arrivals_.size(); ++i) {
+    const Arrival& arrival = arrivals_[arrivals_.size() - 1 - i];
+    const bool is_recent = now_us - arrival.at_us < kArrivalsUs;
+    if (is_long && (busy_us >= kWindowBusyUs || arrival.busy_us < kLongArrivalUs)) break;
+    if (i > 0 && !is_recent && (is_long || i >= kShortArrivals)) break;
+    best = std::max(best, per_second(arrival.bytes, arrival.busy_us));
+    bytes += arrival.bytes;
+    busy_us += arrival.busy_us;
   }
+  keep(is_long ? per_second(bytes, busy_us) : best, card_.others(now_us), now_us);
 }
 
 void LinkMeter::measure_running(std::int64_t now_us) {
@@ -185,7 +225,8 @@ void LinkMeter::measure_running(std::int64_t now_us) {
     return last.busy_us - point.busy_us >= kWindowBusyUs ||
            last.at_us - point.at_us >= kWindowWallUs;
   });
-  if (flushes_.size() >= 2) {
+  if (has_flushes_) {
+    if (busy_until(now_us) - arrived_.busy_us < kNoArrivalUs) return;
     if (!has_first_ || first_.busy_us > base.busy_us) base = has_first_ ? first_ : last;
   }
   const std::int64_t busy_us = last.busy_us - base.busy_us;

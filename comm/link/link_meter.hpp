@@ -31,9 +31,10 @@ class LinkMeter {
   void dropped(std::size_t bytes, std::int64_t now_us);
   // A write of queued bytes was posted at `posted_us`, and is done now.
   void completed(std::size_t bytes, std::int64_t posted_us, std::int64_t now_us);
-  // A flush behind writes was posted at `posted_us`, and is done now: they have arrived. Not asked
-  // for, but it is what makes short transfers count, whose writes are done when a socket's buffer
-  // has them.
+  // A flush is posted now, behind writes of which so many bytes are not done; and it is done: they
+  // have arrived. Not asked for, but it is what makes short transfers count, whose writes are done
+  // when a socket's buffer has them. One flush at a time.
+  void flushing(std::size_t not_done_bytes, std::int64_t now_us);
   void flushed(std::int64_t posted_us, std::int64_t now_us);
   void round_trip(std::int64_t took_us);
   // At regular intervals of 20 to 200 ms, where there is a card.
@@ -48,15 +49,21 @@ class LinkMeter {
     std::int64_t busy_us = 0;
     std::uint64_t bytes = 0;
   };
-  using Points = Recent<Point, 64>;
+  // What arrived between two flushes, and how long something was on the link for it.
+  struct Arrival {
+    std::int64_t at_us = 0;
+    std::int64_t busy_us = 0;
+    std::uint64_t bytes = 0;
+  };
 
   void unqueue(std::size_t bytes);
   void advance(std::int64_t posted_us, std::int64_t now_us);
   void close_burst(std::int64_t now_us);
-  static void add(Points& points, const Point& point);
   bool is_waiting(std::int64_t now_us) const;
   std::int64_t busy_until(std::int64_t now_us) const;
-  void measure_flushed(std::int64_t now_us);
+  void take_arrival(std::uint64_t bytes, std::int64_t now_us);
+  void measure_arrivals(std::int64_t now_us);
+  bool is_slow_arrival() const;
   void measure_running(std::int64_t now_us);
   void keep(double ours, double other, std::int64_t now_us);
   double goodput(std::int64_t now_us) const;
@@ -64,17 +71,21 @@ class LinkMeter {
 
   // Writes end in bursts, as often as a loop comes round or a socket has room again; a rate is only
   // right between the ends of two.
-  Points bursts_;
+  Recent<Point, 64> bursts_;
   Point burst_;  // the one that may go on
   std::int64_t burst_began_us_ = 0;
   std::uint64_t burst_began_bytes_ = 0;
   double burst_bytes_ = 0.0;  // the largest of late
 
-  // Flushes behind which nothing waited: all that was done has arrived. `first_`: the end of the
-  // first burst after the last of them, which a socket may have swallowed.
-  Points flushes_;
-  Point first_;
-  bool is_flushed_ = false;  // nothing was done since
+  Recent<Arrival, 32> arrivals_;
+  Point arrived_;                       // at the last of them
+  std::int64_t arrived_posted_us_ = 0;  // busy_us_ when its flush was posted
+  // Of the flush that is under way: what it is for, of all that was ever done, and busy_us_ then.
+  std::uint64_t flushing_bytes_ = 0;
+  std::int64_t flushing_busy_us_ = 0;
+  bool has_flushes_ = false;
+  bool is_flushed_ = false;  // all that was ever done has arrived
+  Point first_;  // the end of the first burst since it had, which a socket may have swallowed
   bool has_first_ = false;
 
   CardTraffic card_;

@@ -42,6 +42,10 @@ void PushLink::add(PushHandoff& handoff) {
 
 void PushLink::remove(PushHandoff& handoff) {
   std::erase(handoffs_, &handoff);
+  leave_turns(handoff);
+}
+
+void PushLink::leave_turns(PushHandoff& handoff) {
   if (std::exchange(handoff.books.is_in_turns, false)) std::erase(turns_, &handoff);
 }
 
@@ -134,6 +138,7 @@ Status PushLink::post_flush() {
     operations_.take(id);
     return posted;
   }
+  meter_.flushing(in_flight_bytes_, transport_.now_us());
   ++flushes_posted_;
   is_flush_wanted_ = false;
   return {};

@@ -231,6 +231,7 @@ class Peer {
     meter_.completed(write.bytes, write.posted_us, now_us);
     if (portion_bytes_ == 0 || waiting_ != 0 || !writes_.empty()) return;
     need(transport_->flush(1, ++last_));
+    meter_.flushing(0, now_us);
     writes_[last_] = {0, now_us};
   }
 
