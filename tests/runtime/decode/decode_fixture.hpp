@@ -141,6 +141,7 @@ class DecodeWorkerFixture : public ::testing::Test {
 
   void SetUp() override { start(0); }
   void start(int threads) {
+    worker_.reset();  // it borrows the cluster
     cluster_ = Cluster();
     cluster_.self = kDecodeNode;
     cluster_.router = kRouterNode;
