@@ -106,6 +106,7 @@ void PushLink::post_turn(PushHandoff& handoff, const PushCut& cut) {
 void PushLink::fail(PushHandoff& handoff, const Error& error, bool target_knows) {
   if (handoff.books.failure) return;
   meter_.dropped(handoff.stop(), transport_.now_us());
+  leave_turns(handoff);
   handoff.books.failure = error;
   handoff.books.target_knows = target_knows;
   wake(handoff);

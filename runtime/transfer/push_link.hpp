@@ -43,7 +43,7 @@ class PushLink {
 
   const std::vector<PushHandoff*>& handoffs() const { return handoffs_; }
   void add(PushHandoff& handoff);
-  void remove(PushHandoff& handoff);
+  void remove(PushHandoff& handoff);  // it is over
 
   // The handoff may have something to write now, or to be flushed.
   void wake(PushHandoff& handoff);
@@ -67,6 +67,7 @@ class PushLink {
   }
 
  private:
+  void leave_turns(PushHandoff& handoff);
   void post_turn(PushHandoff& handoff, const PushCut& cut);
   Status post_write(PushHandoff& handoff, const PushWrite& write);
   Status post_flush();
@@ -77,8 +78,7 @@ class PushLink {
   PushOperations& operations_;
   comm::LinkMeter meter_;
   std::optional<comm::RemoteRegion> arena_;
-  std::uint64_t incarnation_ =
-      0;  // of arenas: what was posted to an older one is not ours any more
+  std::uint64_t incarnation_ = 0;  // of arenas: what was posted to an older one counts no more
   bool was_used_ = false;
 
   std::vector<PushHandoff*> handoffs_;  // not over

@@ -13,7 +13,7 @@ using testing::piece_of;
 using testing::StepTransport;
 using testing::want_of;
 
-constexpr std::size_t kHandoffBytes = std::size_t{32} << 20;
+constexpr std::size_t kHandoffBytes = std::size_t{12} << 20;
 
 struct LinkTest : ::testing::Test {
   StepTransport transport;
@@ -101,6 +101,10 @@ TEST_F(LinkTest, AFrameThatIsNotWhollyPostedWantsNoFlushUnlessItsHandoffStops) {
   }());
   ASSERT_TRUE(link.post(0, true).has_value());
   EXPECT_EQ(transport.flushes.size(), 1U);
+  const std::size_t posted = transport.writes_posted;
+  while (!transport.writes.empty()) land();
+  ASSERT_TRUE(link.post(0, true).has_value());
+  EXPECT_EQ(transport.writes_posted, posted);  // though there is room on the link again
 }
 
 TEST_F(LinkTest, AFlushThatFailsIsALinkThatFails) {
