@@ -41,7 +41,8 @@ const std::vector<Step>& steps() {
       {"grant to posted", [](const Moments& m) { return us(m.granted, m.posted); }},
       {"posted to flushed", [](const Moments& m) { return us(m.posted, m.flushed); }},
       {"flushed to announced", [](const Moments& m) { return us(m.flushed, m.announced); }},
-      {"announced to usable", [](const Moments& m) { return us(m.announced, m.usable); }},
+      {"announced to manifest", [](const Moments& m) { return us(m.announced, m.closed); }},
+      {"manifest to usable", [](const Moments& m) { return us(m.closed, m.usable); }},
       {"usable to ended", [](const Moments& m) { return us(m.usable, m.ended); }},
   };
   return all;
