@@ -22,7 +22,7 @@ enum class FaultPoint : std::uint8_t {
   kDecodeAfterGrant,
   kDecodeMidLayers,  // the first frames are announced
   kDecodeBeforeTaken,
-  kDecodeAfterManifest,
+  kDecodeAfterManifest,  // it has come, and nothing is done about it
 };
 
 enum class FaultAction : std::uint8_t { kKill, kStop };

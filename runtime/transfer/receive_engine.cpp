@@ -124,8 +124,8 @@ bool ReceiveEngine::Impl::take(comm::NodeId peer, MessageType type, Bytes payloa
       if (const auto pieces = PiecesMessage::decode(payload)) take_pieces(peer, *pieces);
       return true;
     case MessageType::kManifest:
-      if (const auto manifest = ManifestMessage::decode(payload)) take_manifest(peer, *manifest);
       pass_fault_point(FaultPoint::kDecodeAfterManifest);
+      if (const auto manifest = ManifestMessage::decode(payload)) take_manifest(peer, *manifest);
       return true;
     case MessageType::kFailed:
       if (const auto failed = FailedMessage::decode(payload)) take_failed(peer, *failed);
