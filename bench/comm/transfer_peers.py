@@ -31,9 +31,6 @@ BLOCKS = [4096, 16384, 65536, 262144, 1 << 20, 4 << 20, 16 << 20]
 COUNTS = [1, 30, 1000]
 PIECE_BYTES = 786432  # a layer's K and V of 1,024 tokens: 2 x 3 heads x 64 x BF16
 PIECES = 30
-# How ours waits: as the others do. Over shared memory a receiver has nothing to do but sleep; over
-# TCP theirs spin. The workers themselves sleep: "sluice, sleeping".
-WAITS = {"shm": "spin", "tcp": "spin-all"}
 # Most bytes of a round, and about those of a whole measurement.
 ROUND_BYTES = {"shm": 128 << 20, "tcp": 32 << 20}
 STREAM_BYTES = {"shm": 64 << 20, "tcp": 8 << 20}
@@ -97,8 +94,9 @@ def latency_turn(rows, path, ours, perftest, block):
     rounds = 100 if block < 1 << 20 else 10
     case = ours.cases(["--blocks", block, "--counts", 1], rounds)[0]
     add_case(rows, path, "latency", case)
-    case = ours.cases(["--blocks", block, "--counts", 1], rounds, wait="sleep")[0]
-    add_case(rows, path, "latency", case, peer="sluice, sleeping")
+    if path == "tcp":
+        case = ours.cases(["--blocks", block, "--counts", 1], rounds, wait="spin-all")[0]
+        add_case(rows, path, "latency", case, peer="sluice, spinning")
     us = perftest.put_latency_us(block, max(4, min(2000, iterations(path, block))))
     rows.add((path, "latency", perftest.name, block, 1, 1, "one"), block / us / 1e3, us)
 
@@ -107,7 +105,11 @@ def batch_turn(rows, path, ours, engines, block, count):
     """`count` blocks at places of their own, then known to be written."""
     total = block * count
     rounds = rounds_for(path, total)
-    add_case(rows, path, "batch", ours.cases(["--blocks", block, "--counts", count], rounds)[0])
+    words = ["--blocks", block, "--counts", count]
+    add_case(rows, path, "batch", ours.cases(words, rounds)[0])
+    if path == "tcp" and count == 1:
+        case = ours.cases(words, rounds, wait="spin-all")[0]
+        add_case(rows, path, "batch", case, peer="sluice, spinning")
     for engine in engines:
         add_engine(rows, path, "batch", engine, (block, count), rounds)
 
@@ -130,10 +132,11 @@ def request_turn(rows, path, ours, perftest, engines):
 
 
 def streams_turn(rows, path, ours, perftest, streams):
-    """`streams` writers to one receiver, one way and both ways; pairs of perftest one way."""
+    """`streams` writers to one receiver, one way and both ways; as many pairs of perftest one
+    way; each at a place of its own, again and again."""
     block = 1 << 20
     count = 16
-    words = ["--blocks", block, "--counts", count, "--streams", streams,
+    words = ["--blocks", block, "--counts", count, "--streams", streams, "--memory", "same",
              "--directions", "one,both"]
     for case in ours.cases(words, 7):
         add_case(rows, path, "streams", case)
@@ -144,7 +147,7 @@ def streams_turn(rows, path, ours, perftest, streams):
 def turn(rows, path, options, notes):
     """One turn of everything on a path; gives the lanes that ours had."""
     environment = dict(os.environ, **PATHS[path])
-    ours = Sluice(options.bench, environment, WAITS[path])
+    ours = Sluice(options.bench, environment)
     perftest = Perftest(options.perftest, environment)
     names = ["nixl"] + (["mooncake"] if path == "tcp" else [])
     engines, missing = open_engines(options.peers_python, environment, names)

@@ -9,8 +9,8 @@ import sys
 
 INCLUDES = """\
 What a figure includes. sluice: posting, the writes, the flush, until the writer knows that all is
-visible at the receiver; its writer spins meanwhile, over TCP also its receiver, as the others' do.
-"sleeping": both sleep when there is nothing to do, as workers do. "told": also the message to the receiver and its handling there. ucx_perftest: puts at one
+visible at the receiver; its processes sleep when there is nothing to do, as workers do. "spinning":
+neither does, as in all the others. "told": also the message to the receiver and its handling there. ucx_perftest: puts at one
 place, one after the other, until the last one's end; put_lat is half of a ping-pong seen in memory. nixl: a prepared request posted from Python until it is DONE; memory of its own, so
 shared memory means process_vm_writev (cma). mooncake: its batch call from Python until it returns;
 its TCP transport always copies through sockets. Blocks of a batch lie at places of their own."""
@@ -137,7 +137,7 @@ def request_table(report, path):
 
 
 def streams_table(report, path):
-    table = Table(f"{path}: writers at once, 16 blocks of 1 MiB each, GB/s in sum",
+    table = Table(f"{path}: writers at once, 16 blocks of 1 MiB each at one place, GB/s in sum",
                   ["writers", "sluice one way", "sluice both ways", "pairs of ucx_perftest",
                    "sluice one way / pairs"])
     rows = find(report["rows"], path=path, kind="streams")
@@ -180,7 +180,7 @@ def notes(report):
 
 
 COLORS = {"sluice": "#0b6e99", "ucx_perftest": "#444444", "nixl": "#5f9a1f",
-          "sluice, sleeping": "#7fb8cf", "mooncake": "#c7642b"}
+          "sluice, spinning": "#7fb8cf", "mooncake": "#c7642b"}
 
 
 def plot(report, file):

@@ -20,15 +20,15 @@ class Missing(Exception):
 class Sluice:
     name = "sluice"
 
-    def __init__(self, bench, environment, wait):
+    def __init__(self, bench, environment):
         self.bench = bench
-        self.wait = wait
-        self.environment = environment
+        # UCX's own place for what it has to say is the standard output.
+        self.environment = dict(environment, UCX_LOG_FILE="stderr")
         self.lanes = []
 
-    def cases(self, arguments, rounds, wait=None):
+    def cases(self, arguments, rounds, wait="sleep"):
         """bench_transfer's cases for `arguments`, a list of words."""
-        command = [self.bench, "--rounds", str(rounds), "--wait", wait or self.wait] + [str(word) for word in arguments]
+        command = [self.bench, "--rounds", str(rounds), "--wait", wait] + [str(word) for word in arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True,
                               timeout=PATIENCE_S)
         if done.returncode != 0:
