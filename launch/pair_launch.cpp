@@ -198,7 +198,7 @@ std::vector<std::string> pair_command(const PairOptions& options, bool is_root,
   return command;
 }
 
-std::string explain_failure(const std::string& error_text, const PairOptions& options) {
+std::string explain_failure(const std::string& error_text, int status, const PairOptions& options) {
   const std::string hosts =
       options.host_a == options.host_b ? options.host_a : options.host_a + " and " + options.host_b;
   std::istringstream lines(error_text);
@@ -215,6 +215,10 @@ std::string explain_failure(const std::string& error_text, const PairOptions& op
           "command not found"}) {
       if (reason.empty() && line.find(telling) != std::string::npos) reason = line;
     }
+  }
+  // mpirun tells of a signal on some runs only.
+  if (reason.empty() && status > 128) {
+    reason = fmt::format("one of them was ended by signal {}", status - 128);
   }
   if (reason.empty()) reason = first.empty() ? "it says nothing" : first;
   return fmt::format("mpirun could not run the two processes on {}: {}", hosts, reason);
@@ -245,8 +249,9 @@ int run_pair(const PairOptions& options, std::ostream& out) {
         "between the two drops what is sent",
         options.host_a, options.host_b, options.patience_s));
   }
-  if (job.end() == 127) return print_failure("there is no mpirun in the path: install openmpi-bin");
-  return print_failure(explain_failure(job.error(), options));
+  const int status = job.end();
+  if (status == 127) return print_failure("there is no mpirun in the path: install openmpi-bin");
+  return print_failure(explain_failure(job.error(), status, options));
 }
 
 }  // namespace sluice::launch

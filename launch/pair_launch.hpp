@@ -30,8 +30,9 @@ std::vector<std::string> pair_command(const PairOptions& options, bool is_root,
 Status check_host_name(const std::string& host);
 
 // Why the two processes gave no report, as one sentence, from what they and mpirun wrote to the
-// error stream.
-std::string explain_failure(const std::string& error_text, const PairOptions& options);
+// error stream and from mpirun's exit status: 128 and a signal's number for a process that it
+// ended.
+std::string explain_failure(const std::string& error_text, int status, const PairOptions& options);
 
 // Starts the two and prints their report. The exit status: see pair_exit_status; 1 without a
 // report, with one sentence on the error stream.

@@ -38,18 +38,22 @@ TEST(HostName, IsOneName) {
 
 TEST(ExplainFailure, FindsTheTellingLine) {
   const PairOptions options = {.host_a = "left", .host_b = "right"};
-  EXPECT_EQ(explain_failure("noise\nsluice: right said nothing\n-----\n", options),
+  EXPECT_EQ(explain_failure("noise\nsluice: right said nothing\n-----\n", 1, options),
             "right said nothing");
   EXPECT_EQ(explain_failure("\n-----\nsomething else\n"
                             "ssh: Could not resolve hostname right: Name or service not known\n",
-                            options),
+                            1, options),
             "mpirun could not run the two processes on left and right: ssh: Could not resolve "
             "hostname right: Name or service not known");
   EXPECT_THAT(explain_failure("-----\nmpirun noticed that process rank 1 with PID 7 on node right "
                               "exited on signal 9 (Killed).\n",
-                              options),
+                              137, options),
               HasSubstr("rank 1"));
-  EXPECT_THAT(explain_failure("", options), HasSubstr("it says nothing"));
+  EXPECT_THAT(explain_failure("Primary job terminated normally\n", 137, options),
+              HasSubstr("on left and right: one of them was ended by signal 9"));
+  EXPECT_THAT(explain_failure("Primary job terminated normally\n", 1, options),
+              HasSubstr("on left and right: Primary job"));
+  EXPECT_THAT(explain_failure("", 1, options), HasSubstr("it says nothing"));
 }
 
 class PairRun : public ::testing::Test {
