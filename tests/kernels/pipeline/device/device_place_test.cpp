@@ -50,6 +50,15 @@ TEST_P(OnDevice, FramesAndRowsAreTheHosts) {
   }
 }
 
+TEST_P(OnDevice, FramesOfSomeHeadsAreTheHosts) {
+  KvFixtureSpec spec;
+  spec.kv_heads = 3;
+  spec.head_dim = 32;
+  for (const std::int64_t head_first : {1, 2}) {
+    tests::expect_same_on_device(GetParam(), spec, *memory_, scratch_, true, head_first);
+  }
+}
+
 // A newer byte anywhere, with a checksum that fits: as the host takes it.
 TEST_P(OnDevice, ForgedFramesAreTakenAsOnTheHost) {
   KvFixtureSpec spec;

@@ -93,9 +93,10 @@ inline std::vector<kernels::PipelineSpec> device_pipelines() {
 }
 
 // Each layer's frame of a cache, from the host's pages and from a copy in `memory`'s; then into
-// pages of both. `scratch` codes for the device.
+// pages of both. `scratch` codes for the device. Frames have the heads from `head_first` on.
 inline void expect_same_on_device(const kernels::PipelineSpec& spec, const KvFixtureSpec& of,
-                                  DeviceQueue& memory, kernels::Scratch& scratch, bool runs_there) {
+                                  DeviceQueue& memory, kernels::Scratch& scratch, bool runs_there,
+                                  std::int64_t head_first = 0) {
   KvFixtureSpec calibration = of;
   calibration.tokens = 96;
   calibration.text = 9;
@@ -112,10 +113,11 @@ inline void expect_same_on_device(const kernels::PipelineSpec& spec, const KvFix
   for (std::int64_t layer = 0; layer < of.layers; layer += pipeline->layers_per_frame()) {
     kernels::EncodeReport report;
     kernels::EncodeReport device_report;
-    const auto frame = encode_layers(*pipeline, cache, layer, &report);
+    const auto frame = encode_pages(*pipeline, cache, cache.pages(), MemoryKind::kHost, layer,
+                                    &report, nullptr, head_first);
     ASSERT_TRUE(frame) << frame.error().message;
     const auto device_frame = encode_pages(*pipeline, cache, device.pages(), MemoryKind::kCuda,
-                                           layer, &device_report, &scratch);
+                                           layer, &device_report, &scratch, head_first);
     ASSERT_TRUE(device_frame) << device_frame.error().message;
     EXPECT_EQ(*device_frame, *frame);
     EXPECT_FALSE(report.on_device);
