@@ -2,7 +2,6 @@
 #include "comm/sim/world.hpp"
 
 #include <algorithm>
-#include <new>
 #include <thread>
 
 namespace sluice::comm::sim {

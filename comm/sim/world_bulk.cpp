@@ -37,14 +37,11 @@ void SimWorld::release(Token self, std::uint32_t region) {
 
 Result<std::size_t> SimWorld::region_bytes(Token self, std::uint32_t region) const {
   const Lock lock(mutex_);
-  const Process* process = find(self);
-  const auto found = process == nullptr
-                         ? std::map<std::uint32_t, std::shared_ptr<Memory>>::const_iterator{}
-                         : process->regions.find(region);
-  if (process == nullptr || found == process->regions.end()) {
-    return make_error(ErrorCode::kNotFound, "only an allocated region can be exported");
+  if (const Process* process = find(self)) {
+    const auto found = process->regions.find(region);
+    if (found != process->regions.end()) return found->second->bytes;
   }
-  return found->second->bytes;
+  return make_error(ErrorCode::kNotFound, "only an allocated region can be exported");
 }
 
 Result<RemoteRegion> SimWorld::import_region(Token self, NodeId peer, Token owner,
