@@ -47,7 +47,7 @@ constexpr double kRoundTripsLeast = 4.0;
 // the clock, and of this many at least.
 constexpr std::int64_t kLongArrivalUs = 100'000;
 constexpr std::int64_t kArrivalsUs = 600'000;
-constexpr std::size_t kShortArrivals = 3;
+constexpr std::size_t kShortArrivals = 5;
 // Without an arrival for so long, bursts tell more.
 constexpr std::int64_t kNoArrivalUs = 200'000;
 // A flush that has not come by then may have been lost with its peer.
@@ -94,7 +94,7 @@ void LinkMeter::flushed(std::int64_t posted_us, std::int64_t now_us) {
   const std::uint64_t bytes = is_all ? done_bytes_ : std::min(flushing_bytes_, done_bytes_);
   // The way back of the answer is no time on the link, once for each time that the link falls idle.
   // It is bounded, as a round trip of messages that themselves queued is too long.
-  const std::int64_t waited_us = now_us - std::max(mark_us_, posted_us);
+  const std::int64_t waited_us = now_us - mark_us_;
   const double answer = std::min(round_trip_least_us_, static_cast<double>(waited_us) / 4);
   if (waited_us > 0 && is_all) busy_us_ -= static_cast<std::int64_t>(answer);
   advance(posted_us, now_us);
@@ -132,7 +132,10 @@ void LinkMeter::advance(std::int64_t posted_us, std::int64_t now_us) {
   if (now_us - burst_.at_us >= kBurstPauseUs || burst_.at_us - burst_began_us_ >= kPointUs) {
     close_burst(now_us);
   }
-  busy_us_ += std::max<std::int64_t>(now_us - std::max(mark_us_, posted_us), 0);
+  // What is done and has not arrived is still on the link, whatever else was posted when.
+  const bool is_carrying = has_flushes_ && !is_flushed_;
+  const std::int64_t since_us = is_carrying ? mark_us_ : std::max(mark_us_, posted_us);
+  busy_us_ += std::max<std::int64_t>(now_us - since_us, 0);
   mark_us_ = std::max(mark_us_, now_us);
   burst_ = {mark_us_, busy_us_, done_bytes_};
 }

@@ -85,10 +85,14 @@ void LinkBoard::notice(const Key& key, Link& link) {
     link.candidate_bytes_per_s = 0.0;
     return;
   }
-  const bool is_held =
+  const bool is_same =
       link.candidate_bytes_per_s != 0.0 && !differs(rate, link.candidate_bytes_per_s, kHeldRatio);
-  link.candidate_bytes_per_s = rate;
-  if (!is_held) return;
+  if (!is_same) {
+    link.candidate_bytes_per_s = rate;
+    link.candidate_us = link.taken_us;
+    return;
+  }
+  if (link.taken_us - link.candidate_us < options_.hold_us) return;
   if (link.said_bytes_per_s != 0.0) {
     changes_.push_back({key.first, key.second, link.said_bytes_per_s, rate});
   }

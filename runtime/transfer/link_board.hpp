@@ -34,6 +34,8 @@ struct LinkBoardOptions {
   std::int64_t traffic_stale_us = 2'000'000;
   // After this it is not.
   std::int64_t forget_after_us = 600'000'000;
+  // A rate is another one when it has been for so long, in two reports at least.
+  std::int64_t hold_us = 1'000'000;
   // For how long the largest sum that an uplink has carried says what it can carry.
   std::int64_t uplink_period_us = 60'000'000;
 };
@@ -52,8 +54,8 @@ class LinkBoard {
   // Puts links and uplinks into the snapshot, in place of those in it.
   void fill(scheduler::Snapshot& snapshot, std::int64_t now_us) const;
 
-  // Since the last call: rates that differ by more than half from what was last said, in two
-  // reports, the second of which says the same as the first.
+  // Since the last call: rates that differ by more than half from what was last said, and have
+  // stayed the same since for a second.
   std::vector<LinkChange> take_changes() { return std::exchange(changes_, {}); }
 
  private:
@@ -62,6 +64,7 @@ class LinkBoard {
     std::int64_t taken_us = 0;
     double said_bytes_per_s = 0.0;  // 0: nothing yet
     double candidate_bytes_per_s = 0.0;
+    std::int64_t candidate_us = 0;  // since when
   };
   // The largest sum of a period and of the one before.
   struct Peak {

@@ -86,7 +86,7 @@ TEST(LinkBoard, AChangeIsSaidOnceItIsHeld) {
   LinkBoard board({});
   std::int64_t now_us = kSecond;
   const auto report = [&](double mbit) {
-    now_us += kSecond / 2;
+    now_us += kSecond;
     board.take(1, {{report_of(3, mbit * kMbit)}}, now_us);
     return texts(board);
   };
@@ -111,6 +111,21 @@ TEST(LinkBoard, AChangeIsSaidOnceItIsHeld) {
   // Less than half as much again is the same for people.
   EXPECT_THAT(report(700), IsEmpty());
   EXPECT_THAT(report(700), IsEmpty());
+}
+
+TEST(LinkBoard, WhatIsHeldIsHeldForASecond) {
+  LinkBoard board({});
+  std::int64_t now_us = kSecond;
+  const auto report = [&](double mbit) {
+    now_us += kSecond / 4;
+    board.take(1, {{report_of(3, mbit * kMbit)}}, now_us);
+    return texts(board);
+  };
+  for (int i = 0; i < 6; ++i) EXPECT_THAT(report(1000), IsEmpty());
+  for (const double mbit : {50.0, 50.0, 50.0, 80.0, 50.0, 50.0, 50.0, 50.0}) {
+    EXPECT_THAT(report(mbit), IsEmpty());
+  }
+  EXPECT_THAT(report(50), ElementsAre("rank 1 -> rank 3: 1.0 Gbit/s -> 50 Mbit/s free"));
 }
 
 TEST(LinkBoard, OfALinkWithoutACardNothingIsSaid) {
