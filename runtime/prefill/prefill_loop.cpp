@@ -27,6 +27,8 @@ class HeldBlocks {
   std::vector<KvBlockId> blocks_;
 };
 
+Error cancelled() { return make_error(ErrorCode::kCancelled, "the request was cancelled"); }
+
 PrefillEvent::PieceReady piece_of(const MadeFrame& frame) {
   const PlannedFrame& place = frame.place;
   Piece piece;
@@ -54,6 +56,25 @@ PrefillLoop::~PrefillLoop() {
   thread_.join();
 }
 
+void PrefillLoop::submit(PrefillJob job) {
+  {
+    const std::lock_guard lock(mutex_);
+    queued_.insert(job.submit.request);
+  }
+  jobs_.push(std::move(job));
+}
+
+void PrefillLoop::cancel(RequestId request) {
+  if (!begin(request)) return cancels_.push(request);
+  emit_({request, PrefillEvent::Failed{cancelled()}});
+}
+
+// False when the job has begun or ended.
+bool PrefillLoop::begin(RequestId request) {
+  const std::lock_guard lock(mutex_);
+  return queued_.erase(request) != 0;
+}
+
 bool PrefillLoop::is_cancelled(RequestId request) {
   for (const RequestId id : cancels_.drain()) cancelled_.push_back(id);
   while (cancelled_.size() > kCancelledMax) cancelled_.erase(cancelled_.begin());  // had ended
@@ -79,6 +100,7 @@ void PrefillLoop::run(const ModelFile& model) {
   emit_({0, PrefillEvent::Loaded{1.0, true, {}}});
   while (auto job = jobs_.pop()) {
     if (stopping_) return;
+    if (!begin(job->submit.request)) continue;  // cancelled
     if (Status done = prefill(*job); !done) {
       emit_({job->submit.request, PrefillEvent::Failed{std::move(done).error()}});
     }
@@ -108,7 +130,7 @@ Status PrefillLoop::prefill(const PrefillJob& job) {
   }));
   manifest.first_token = sample(logits_, job.submit.sampling, 0);
   SLUICE_TRY(prefill.finish(is_cancelled_now));
-  if (is_cancelled_now()) return make_error(ErrorCode::kCancelled, "the request was cancelled");
+  if (is_cancelled_now()) return cancelled();
   prefill.report(manifest.timeline);
   manifest.timeline.kv_bytes_raw =
       options_.shape.bytes_per_token() * static_cast<std::size_t>(tokens);

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -34,17 +36,21 @@ class PrefillLoop final : public PrefillCompute {
               std::function<void(PrefillEvent)> emit);
   ~PrefillLoop() override;  // ends after the chunk or the frames that are being made
 
-  void submit(PrefillJob job) override { jobs_.push(std::move(job)); }
-  void cancel(RequestId request) override { cancels_.push(request); }
+  void submit(PrefillJob job) override;
+  // One that has not begun ends at once: its staging memory need not wait for others.
+  void cancel(RequestId request) override;
 
  private:
   void run(const ModelFile& model);
+  bool begin(RequestId request);
   Status prefill(const PrefillJob& job);
   bool is_cancelled(RequestId request);
 
   PrefillLoopOptions options_;
   std::function<void(PrefillEvent)> emit_;
   Mailbox<PrefillJob> jobs_;
+  std::mutex mutex_;
+  std::set<RequestId> queued_;  // guarded by the mutex: jobs that have neither begun nor ended
   Mailbox<RequestId> cancels_;
   std::vector<RequestId> cancelled_;
   std::atomic<bool> stopping_ = false;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/frames/kept_rows.hpp"
 #include "tests/support/source_pipelines.hpp"
@@ -118,6 +120,30 @@ TEST(PrefillLoop, ACancelIsHeardWhenThePromptIsComputedAndItsFramesAreMade) {
   } while (std::holds_alternative<PrefillEvent::PieceReady>(event.what));
   ASSERT_TRUE(std::holds_alternative<PrefillEvent::Failed>(event.what));
   EXPECT_EQ(std::get<PrefillEvent::Failed>(event.what).error.code, ErrorCode::kCancelled);
+}
+
+TEST(PrefillLoop, AJobThatHasNotBegunIsCancelledAtOnce) {
+  LoopFixture fixture;
+  std::promise<void> both;
+  fixture.on_piece = [&, submitted = both.get_future().share()] {
+    submitted.wait();
+    fixture.loop->cancel(2);
+  };
+  fixture.loop->submit(fixture.job(1, 16));
+  fixture.loop->submit(fixture.job(2, 16));
+  both.set_value();
+  PrefillEvent event = *fixture.events.pop();
+  while (event.request == 1 && std::holds_alternative<PrefillEvent::PieceReady>(event.what)) {
+    event = *fixture.events.pop();
+  }
+  EXPECT_EQ(event.request, 2U);  // before the end of the first
+  ASSERT_TRUE(std::holds_alternative<PrefillEvent::Failed>(event.what));
+  EXPECT_EQ(std::get<PrefillEvent::Failed>(event.what).error.code, ErrorCode::kCancelled);
+  fixture.loop->submit(fixture.job(3, 16));
+  do {
+    event = *fixture.events.pop();
+    EXPECT_NE(event.request, 2U);
+  } while (event.request != 3 || !std::holds_alternative<PrefillEvent::Finished>(event.what));
 }
 
 TEST(PrefillLoop, APromptLargerThanItsMemoryFails) {
