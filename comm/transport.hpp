@@ -122,8 +122,8 @@ class Transport {
   // Ends the connection; operations still pending complete with kCancelled.
   virtual void close(NodeId peer) = 0;
 
-  // What is in use towards `peer`, each once, as TRANSPORT/DEVICE ("posix/memory", "tcp/eth0");
-  // empty before the first operation.
+  // What carries writes to `peer`, each once, as TRANSPORT/DEVICE ("posix/memory", "tcp/eth0");
+  // what carries messages as long as nothing is written; empty before the first operation.
   virtual std::vector<std::string> lanes(NodeId peer) const = 0;
   // The same for people: "posix/memory, tcp/eth0", or "not connected".
   std::string describe(NodeId peer) const;

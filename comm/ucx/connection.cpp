@@ -144,12 +144,13 @@ bool Connection::is_drained() {
 }
 
 std::vector<std::string> Connection::lanes() const {
+  const auto in_use = std::find_if(endpoints_.begin(), endpoints_.end(),
+                                   [](const Endpoint& endpoint) { return endpoint.handle; });
+  if (in_use == endpoints_.end()) return {};
   std::vector<std::string> names;
-  for (const ucp_ep_h endpoint : endpoints()) {
-    for (std::string& name : endpoint_lanes(endpoint)) {
-      if (std::find(names.begin(), names.end(), name) == names.end()) {
-        names.push_back(std::move(name));
-      }
+  for (std::string& name : endpoint_lanes(in_use->handle)) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      names.push_back(std::move(name));
     }
   }
   return names;

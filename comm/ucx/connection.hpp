@@ -20,7 +20,7 @@
 
 namespace sluice::comm::ucx {
 
-enum class Lane : std::uint8_t { kBulk, kControl };
+enum class Lane : std::uint8_t { kBulk, kControl };  // in the order of Connection::lanes()
 
 class Connection {
  public:
@@ -66,7 +66,8 @@ class Connection {
   void operation_started() { ++pending_operations_; }
   void operation_ended() { --pending_operations_; }
 
-  // The transports of the endpoints' lanes, each once: "posix/memory".
+  // The transports that carry writes, each once ("posix/memory"); those of messages as long as
+  // nothing is written.
   std::vector<std::string> lanes() const;
 
  private:
