@@ -55,10 +55,11 @@ class ChildProcess {
   const std::string& out() const { return out_; }
   const std::string& error() const { return error_; }
 
-  // Reads until `text` is on standard error, or the program ends, or the time is over.
-  bool wait_for_error(const std::string& text, std::chrono::seconds timeout) {
+  // Reads until `text` is on standard error, at `from` or later, or the program ends, or the time
+  // is over.
+  bool wait_for_error(const std::string& text, std::chrono::seconds timeout, std::size_t from = 0) {
     const auto until = std::chrono::steady_clock::now() + timeout;
-    while (error_.find(text) == std::string::npos) {
+    while (error_.find(text, from) == std::string::npos) {
       if (std::chrono::steady_clock::now() > until || !read_some()) return false;
     }
     return true;

@@ -13,10 +13,11 @@
 
 namespace sluice::tests {
 
-// Two layers, two heads of K and V, random weights; a token for each byte and one that ends.
+// Two layers, two heads of K and V, random weights. A token for each byte, one for each two small
+// letters (which no text is encoded to, but most answers are), and one that ends.
 class TinyModelFile {
  public:
-  static constexpr std::uint32_t kVocab = 257;
+  static constexpr std::uint32_t kVocab = 256 + 26 * 26 + 1;
   static constexpr std::uint32_t kContext = 1024;
 
   std::string build() {
@@ -64,12 +65,15 @@ class TinyModelFile {
     for (int byte = 0; byte < 256; ++byte) {
       pieces.push_back(runtime::alphabet_character(static_cast<std::uint8_t>(byte)));
     }
+    for (char first = 'a'; first <= 'z'; ++first) {
+      for (char second = 'a'; second <= 'z'; ++second) pieces.push_back({first, second});
+    }
     pieces.emplace_back("<|endoftext|>");
     types.back() = 3;
     builder_.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "gpt-2");
     builder_.texts("tokenizer.ggml.tokens", pieces).texts("tokenizer.ggml.merges", {});
     builder_.numbers("tokenizer.ggml.token_type", GgufBuilder::kInt32, types);
-    builder_.u32("tokenizer.ggml.bos_token_id", 256).u32("tokenizer.ggml.eos_token_id", 256);
+    builder_.u32("tokenizer.ggml.eos_token_id", kVocab - 1);
   }
   void matrix(const std::string& name, std::uint64_t rows, std::uint64_t columns) {
     std::normal_distribution<float> normal(0.0F, 1.0F / std::sqrt(static_cast<float>(columns)));
