@@ -47,6 +47,8 @@ constexpr double kRoundTripsLeast = 4.0;
 // the clock, and of this many at least.
 constexpr std::int64_t kLongArrivalUs = 100'000;
 constexpr std::int64_t kArrivalsUs = 600'000;
+// For how long a large arrival makes small ones uninteresting.
+constexpr std::int64_t kLargeUs = 5'000'000;
 constexpr std::size_t kShortArrivals = 5;
 // Without an arrival for so long, bursts tell more.
 constexpr std::int64_t kNoArrivalUs = 200'000;
@@ -115,9 +117,18 @@ void LinkMeter::take_arrival(std::uint64_t bytes, std::int64_t now_us) {
   const double least_us = std::min<double>(
       std::max(kRoundTripsLeast * round_trip_least_us_, kArrivalLeastUs), kWitnessedUs);
   if (bytes <= arrived_.bytes || static_cast<double>(busy_us) < least_us) return;
-  arrivals_.push({now_us, busy_us, bytes - arrived_.bytes});
+  // A small one may have gone through a shaper's or a switch's buffer at once, or waited longest
+  // for its answer: it says nothing about large ones, unless others follow it without a pause.
+  if (now_us - large_us_ > kLargeUs) large_bytes_ = 0;
+  const Arrival arrival{now_us, busy_us, bytes - arrived_.bytes};
+  const bool is_small = arrival.bytes < large_bytes_ / 4 && busy_us < kWitnessedUs;
+  if (is_small && !is_flushed_) return;
   arrived_ = {now_us, busy_us_, bytes};
   arrived_posted_us_ = flushing_bytes_ != 0 ? flushing_busy_us_ : busy_us_;
+  if (is_small) return;
+  large_bytes_ = std::max(large_bytes_, arrival.bytes);
+  large_us_ = now_us;
+  arrivals_.push(arrival);
   measure_arrivals(now_us);
 }
 

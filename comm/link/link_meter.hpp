@@ -78,7 +78,9 @@ class LinkMeter {
   double burst_bytes_ = 0.0;  // the largest of late
 
   Recent<Arrival, 32> arrivals_;
-  Point arrived_;                       // at the last of them
+  Point arrived_;                  // at the last of them
+  std::uint64_t large_bytes_ = 0;  // the largest of late, and when there was one like it
+  std::int64_t large_us_ = 0;
   std::int64_t arrived_posted_us_ = 0;  // busy_us_ when its flush was posted
   // Of the flush that is under way: what it is for, of all that was ever done, and busy_us_ then.
   std::uint64_t flushing_bytes_ = 0;

@@ -145,6 +145,43 @@ TEST(LinkMeter, TheCardShowsAFallWhileAFlushIsAwaited) {
   EXPECT_WITHIN(played.estimate().free_bytes_per_s, 20 * kMbit, 0.1);
 }
 
+TEST(LinkMeter, ASmallArrivalSaysNothingAboutLargeOnes) {
+  LinkMeter meter;
+  std::int64_t now_us = 0;
+  // 100 ms apart, each flushed.
+  const auto send = [&](std::size_t bytes, std::int64_t took_us) {
+    now_us += 100'000;
+    meter.queued(bytes, now_us);
+    meter.completed(bytes, now_us, now_us + took_us / 2);
+    meter.flushing(0, now_us + took_us / 2);
+    meter.flushed(now_us + took_us / 2, now_us + took_us);
+  };
+  for (int i = 0; i < 10; ++i) send(1'250'000, 10'000);
+  EXPECT_WITHIN(meter.estimate(now_us).capacity_bytes_per_s, 1000 * kMbit, 0.02);
+  for (int i = 0; i < 20; ++i) send(100'000, 400);
+  EXPECT_WITHIN(meter.estimate(now_us).capacity_bytes_per_s, 1000 * kMbit, 0.02);
+  // When there are only such, they are what is to be expected.
+  for (int i = 0; i < 60; ++i) send(100'000, 400);
+  EXPECT_WITHIN(meter.estimate(now_us).capacity_bytes_per_s, 2000 * kMbit, 0.02);
+}
+
+TEST(LinkMeter, AnAnswerThatComesLateMakesTheNextOneNoFaster) {
+  // Two transfers of 10 ms back to back; the first one's flush is heard of 8 ms late.
+  LinkMeter meter;
+  for (std::int64_t at_us = 0; at_us < kSecond; at_us += 100'000) {
+    meter.queued(1'250'000, at_us);
+    meter.completed(1'250'000, at_us, at_us + 100);
+    meter.flushing(0, at_us + 100);
+    meter.queued(1'250'000, at_us + 200);
+    meter.completed(1'250'000, at_us + 200, at_us + 300);
+    meter.flushed(at_us + 100, at_us + 18'000);
+    meter.flushing(0, at_us + 18'000);
+    meter.flushed(at_us + 18'000, at_us + 20'000);
+  }
+  EXPECT_LE(meter.estimate(kSecond).capacity_bytes_per_s, 1050 * kMbit);
+  EXPECT_GE(meter.estimate(kSecond).capacity_bytes_per_s, 500 * kMbit);
+}
+
 TEST(LinkMeter, TheWayBackOfAFlushIsNotOnTheLink) {
   // 1 MB in 8 ms, then 2 ms until the answer has come.
   LinkMeter meter;
