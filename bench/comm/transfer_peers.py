@@ -97,7 +97,7 @@ def latency_turn(rows, path, ours, perftest, block):
     if path == "tcp":
         case = ours.cases(["--blocks", block, "--counts", 1], rounds, wait="spin-all")[0]
         add_case(rows, path, "latency", case, peer="sluice, spinning")
-    us = perftest.put_latency_us(block, max(4, min(2000, iterations(path, block))))
+    us = perftest.put_latency_us(block, max(4, min(200, iterations(path, block))))
     rows.add((path, "latency", perftest.name, block, 1, 1, "one"), block / us / 1e3, us)
 
 
