@@ -53,6 +53,8 @@ struct Process {
   bool is_busy = false;                       // its last poll() found something
   std::optional<std::int64_t> wait_until_ns;  // it said wait()
   std::deque<Completion> completions;
+  // Messages of processes that have a node's name already, while we are connected to another one.
+  std::map<Token, std::deque<Completion>> early;
   std::map<std::uint32_t, std::shared_ptr<Memory>> regions;
   std::map<NodeId, Connection> connections;
   std::map<std::uint32_t, Imported> imported;

@@ -212,6 +212,8 @@ void SimWorld::connect(Token self, NodeId peer, Token token) {
   close(self, peer);
   const Connection connection{token, next_serial_++};
   process->connections[peer] = connection;
+  for (Completion& message : process->early[token]) push(*process, std::move(message));
+  process->early.erase(token);
   // One that died before this has nobody left to tell us.
   if (find(token) == nullptr) plan_loss(self, peer, connection);
 }
@@ -307,11 +309,15 @@ Status SimWorld::send(Token self, NodeId peer, std::uint16_t type, Bytes payload
 void SimWorld::deliver(Token from, Token to, std::uint64_t serial, Completion message) {
   Process* target = find(to);
   if (target == nullptr || !still_arrives(processes_.at(from), *target)) return;
-  // Another process has that name for the target now, or none: the sender is not told.
+  // Another process has that name for the target: the sender of before is not told.
   const auto known = target->connections.find(message.peer);
   const bool is_welcome =
       known == target->connections.end() || (known->second.token == from && !known->second.is_lost);
-  if (is_welcome) push(*target, std::move(message));
+  if (is_welcome) {
+    push(*target, std::move(message));
+  } else if (from > known->second.token) {
+    target->early[from].push_back(std::move(message));  // of who will have that name
+  }
   if (Process* sender = find(from)) complete(*sender, serial, {});
 }
 

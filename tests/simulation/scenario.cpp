@@ -361,7 +361,10 @@ std::vector<std::string> Scenario::run() {
     watch_state();
     return requests_left_ == 0 && cluster_.all_ended();
   };
-  if (!cluster_.run_for(120 * kSecondUs, is_over)) find("a request never ended");
+  if (!cluster_.run_for(120 * kSecondUs, is_over)) {
+    find("a request never ended");
+    note_state();
+  }
   // Until the last fault is over, restarts included, and its traces are gone.
   cluster_.run_for(8 * kSecondUs, [this] {
     watch_state();
@@ -373,6 +376,19 @@ std::vector<std::string> Scenario::run() {
     find("the cluster did not end when it was told to");
   for (const std::string& finding : cluster_.ledger().findings) find(finding);
   return findings_;
+}
+
+void Scenario::note_state() {
+  for (NodeId node = 1; node < cluster_.nodes(); ++node) {
+    const runtime::DecodeWorker* decode = cluster_.decode(node);
+    if (decode == nullptr) continue;
+    const runtime::ReceiveEngine::Memory memory = decode->memory();
+    note("rank " + std::to_string(node) + ": " + std::to_string(memory.taken_bytes) + " of " +
+         std::to_string(memory.arena_bytes) + " bytes taken, " +
+         std::to_string(memory.quarantined_bytes) + " in quarantine, " +
+         std::to_string(memory.waiting) + " wait, " + std::to_string(decode->free_blocks()) +
+         " pages free");
+  }
 }
 
 void Scenario::note(const std::string& what) {

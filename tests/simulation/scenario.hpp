@@ -82,6 +82,7 @@ class Scenario {
   void judge_reclaim(std::int64_t killed_us);
   void find(std::string what) { findings_.push_back(std::move(what)); }
   void note(const std::string& what);
+  void note_state();
 
   std::uint64_t seed_;
   std::ostream* trace_;

@@ -180,6 +180,19 @@ TEST(SimWorld, WhatAReplacedProcessStillSendsIsDropped) {
   EXPECT_EQ(nodes.count(1, CompletionKind::kPeerLost), 0U);
 }
 
+TEST(SimWorld, WhatANewProcessSaysBeforeItIsKnownIsKeptForIt) {
+  SimNodes nodes(WorldOptions{}, 2);
+  const auto newer = *open_sim_on(nodes.world, TransportOptions{.self = 0});
+  ASSERT_TRUE(newer->connect(1, nodes.transports[1]->address()));
+  ASSERT_TRUE(newer->send(1, 2, {}));
+  nodes.run_out();
+  EXPECT_EQ(nodes.count(1, CompletionKind::kMessage), 0U);
+  ASSERT_TRUE(nodes.transports[1]->connect(0, newer->address()));
+  nodes.run_out();
+  ASSERT_EQ(nodes.count(1, CompletionKind::kMessage), 1U);
+  EXPECT_EQ(nodes.find(1, CompletionKind::kMessage)->type, 2U);
+}
+
 TEST(SimWorld, AnEndedNodesLastMessageStillArrives) {
   SimNodes nodes(WorldOptions{}, 2);
   ASSERT_TRUE(nodes.transports[0]->send(1, 4, {}));
