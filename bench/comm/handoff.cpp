@@ -69,6 +69,8 @@ nlohmann::json time_load(TimingOptions options, const char* name, std::int64_t t
   const auto whole = all_of(alone, [](const Moments& m) { return us(m.granted, m.usable); });
   std::vector<double> overhead;
   for (const double each : whole) overhead.push_back(each - wire_us);
+  const auto own =
+      all_of(alone, [](const Moments& m) { return us(m.granted, m.usable) - m.writing_us; });
   options.in_flight = 2;
   const Timing stream = time_handoffs(options);
   const double bytes = static_cast<double>(alone.bytes);
@@ -81,6 +83,7 @@ nlohmann::json time_load(TimingOptions options, const char* name, std::int64_t t
                            {"bytes", alone.bytes},
                            {"frames", options.load.frames},
                            {"overhead_us", quantiles(overhead)},
+                           {"beside_write_calls_us", quantiles(own)},
                            {"grant_to_usable_us", quantiles(whole)},
                            {"plain_us", quantiles(alone.plain_us)},
                            {"plain_gb_per_s", plain},
@@ -103,6 +106,7 @@ nlohmann::json time_load(TimingOptions options, const char* name, std::int64_t t
   line("grant to usable", whole);
   line("plain writes", alone.plain_us);
   line("overhead", overhead);
+  line("beside write() itself", own);
   std::fprintf(
       stderr,
       "  goodput %.2f GB/s, %.0f %% of %.2f GB/s; two at a time %.2f GB/s, %.0f %% of %.2f GB/s\n",

@@ -96,15 +96,15 @@ bool is_content(RequestId request, std::int32_t frame, Bytes bytes) {
 
 Side::Side(const SideOptions& options)
     : options_(options),
-      transport_(need(
-          comm::open_transport(options.transport, comm::TransportOptions{.self = options.self}))) {}
+      transport_(std::make_unique<TimedTransport>(need(comm::open_transport(
+          options.transport, comm::TransportOptions{.self = options.self})))) {}
 
 void Side::meet(comm::NodeId peer, Bytes address, Bytes /*arena_key*/) {
   lost_.erase(peer);
   need(transport_->connect(peer, address));
   // Opens the way, as the workers' heartbeat does: only who is connected notices a death.
   (void)transport_->send(peer, static_cast<std::uint16_t>(MessageType::kBeat),
-                         runtime::BeatMessage{now_us(), true}.encode());
+                         runtime::BeatMessage{now_us(), true}.encode(), 0);
 }
 
 bool Side::turn() {
@@ -243,7 +243,10 @@ void SenderSide::on_turn() {
     is_posted_ = true;
   }
   for (Ended& ended : engine_.take_ended()) {
-    if (Moments* moments = moments_of(ended.request)) moments->ended = now_us();
+    if (Moments* moments = moments_of(ended.request)) {
+      moments->ended = now_us();
+      moments->writing_us = transport().take_writing_us();
+    }
     ended_.push_back(std::move(ended));
   }
 }
@@ -272,6 +275,7 @@ std::int64_t SenderSide::plain_write_us(std::size_t bytes) {
   while (plain_open_ != 0) {
     if (!turn()) transport().wait(std::chrono::milliseconds(100));
   }
+  (void)transport().take_writing_us();
   return now_us() - started_us;
 }
 

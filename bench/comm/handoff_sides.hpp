@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/comm/timed_transport.hpp"
 #include "comm/registry.hpp"
 #include "runtime/transfer/push_engine.hpp"
 #include "runtime/transfer/receive_engine.hpp"
@@ -67,6 +68,7 @@ struct Moments {
   std::int64_t closed = 0;     // receiver: heard the manifest
   std::int64_t usable = 0;     // receiver: all layers are there
   std::int64_t ended = 0;      // sender: heard that all is taken
+  double writing_us = 0;       // sender: within calls of write()
 };
 
 // Of all receivers there were, in memory that their processes share with who started them.
@@ -93,7 +95,7 @@ class Side {
   Side(const Side&) = delete;
   Side& operator=(const Side&) = delete;
 
-  comm::Transport& transport() { return *transport_; }
+  TimedTransport& transport() { return *transport_; }
   // A process is behind that node, for the first time or after another one.
   virtual void meet(comm::NodeId peer, Bytes address, Bytes arena_key);
   // Polls once and acts on it. False: nothing came.
@@ -116,7 +118,7 @@ class Side {
   const SideOptions options_;
 
  private:
-  std::unique_ptr<comm::Transport> transport_;
+  std::unique_ptr<TimedTransport> transport_;
   std::array<comm::Completion, 64> completions_;
   std::set<comm::NodeId> lost_;
 };
