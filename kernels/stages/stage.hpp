@@ -57,8 +57,8 @@ class Stage {
   virtual std::unique_ptr<Calibration> calibration() const { return nullptr; }
   // Layers that share one frame (xKV's groups); the pipeline takes the largest of its stages'.
   virtual std::int64_t layers_per_frame() const { return 1; }
-  // True: it learns, chooses or codes for all KV heads of a layer together, and cannot for a part of
-  // them as it does for all.
+  // True: it learns, chooses or codes for all KV heads of a layer together, and cannot for a part
+  // of them as it does for all.
   virtual bool needs_all_heads() const { return false; }
 };
 
