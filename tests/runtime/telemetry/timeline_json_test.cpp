@@ -35,5 +35,13 @@ TEST(TimelineJson, EveryFieldUnderItsName) {
             R"("decode_tokens_per_s": 10.000})");
 }
 
+TEST(TimelineJson, AttemptsAreSaidWhereThereWereSeveral) {
+  RequestTimeline timeline;
+  EXPECT_EQ(timeline_json(timeline).find("attempts"), std::string::npos);
+  timeline.attempts = 2;
+  EXPECT_NE(timeline_json(timeline).find(R"("kv_bytes_wire": 0, "attempts": 2, "kept_share")"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace sluice::runtime

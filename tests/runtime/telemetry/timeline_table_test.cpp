@@ -34,6 +34,13 @@ std::size_t columns(const std::string& line) {
   return count;
 }
 
+TEST(TimelineTable, AttemptsAreARowWhereThereWereSeveral) {
+  RequestTimeline timeline = example();
+  EXPECT_THAT(format_timeline(timeline), ::testing::Not(HasSubstr("attempts")));
+  timeline.attempts = 3;
+  EXPECT_THAT(format_timeline(timeline), HasSubstr("attempts               │              3"));
+}
+
 TEST(TimelineTable, HasEveryFigure) {
   const std::string table = format_timeline(example());
   EXPECT_THAT(table, HasSubstr("prompt                 │   2,041 tokens"));
