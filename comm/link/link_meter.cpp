@@ -48,7 +48,7 @@ constexpr double kRoundTripsLeast = 4.0;
 constexpr std::int64_t kLongArrivalUs = 100'000;
 constexpr std::int64_t kArrivalsUs = 600'000;
 // For how long a large arrival makes small ones uninteresting.
-constexpr std::int64_t kLargeUs = 5'000'000;
+constexpr std::int64_t kLargeUs = 30'000'000;
 constexpr std::size_t kShortArrivals = 5;
 // Without an arrival for so long, bursts tell more.
 constexpr std::int64_t kNoArrivalUs = 200'000;

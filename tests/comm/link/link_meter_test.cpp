@@ -161,7 +161,7 @@ TEST(LinkMeter, ASmallArrivalSaysNothingAboutLargeOnes) {
   for (int i = 0; i < 20; ++i) send(100'000, 400);
   EXPECT_WITHIN(meter.estimate(now_us).capacity_bytes_per_s, 1000 * kMbit, 0.02);
   // When there are only such, they are what is to be expected.
-  for (int i = 0; i < 60; ++i) send(100'000, 400);
+  for (int i = 0; i < 400; ++i) send(100'000, 400);
   EXPECT_WITHIN(meter.estimate(now_us).capacity_bytes_per_s, 2000 * kMbit, 0.02);
 }
 
