@@ -84,7 +84,8 @@ class Transport {
 
   // Makes `peer` reachable. Lazy: no traffic before the first operation. kInvalidArgument for an
   // address this transport cannot read. Connecting again replaces a failed endpoint, and so does
-  // another address: what the process of the old one still sends is then dropped.
+  // another address: what the process of the old one still sends is then dropped, and what the
+  // process of the new one has sent already is heard now.
   virtual Status connect(NodeId peer, Bytes address) = 0;
 
   // Zero-filled registered memory of at least `bytes`. kResourceExhausted when there is none,

@@ -33,6 +33,9 @@ struct Mailbox {
     std::uint64_t sender = 0;  // kMessage: its token
   };
   std::deque<News> news;
+  // Of instances that have a node's name already, while we are connected to another one.
+  static constexpr std::size_t kEarlyMax = 1024;  // far more than a node says while it joins
+  std::deque<News> early;
   std::unordered_map<std::uint32_t, std::shared_ptr<Memory>> regions;
   bool is_woken = false;
   bool is_dead = false;
@@ -57,15 +60,29 @@ struct Mailbox {
     changed.notify_one();
   }
 
-  // Drops what another instance than the one we are connected to says in a node's name.
+  // What another instance than the one we are connected to says in a node's name waits for us to
+  // connect to it.
   void push_message(Completion message, std::uint64_t token) {
     {
       const std::lock_guard lock(mutex);
       const auto open = open_connections.find(message.peer);
-      if (open != open_connections.end() && open->second.token != token) return;
-      news.push_back({std::move(message), token});
+      const bool is_other = open != open_connections.end() && open->second.token != token;
+      (is_other ? early : news).push_back({std::move(message), token});
+      if (early.size() > kEarlyMax) early.pop_front();
     }
     changed.notify_one();
+  }
+
+  // Of `peer`, only what the instance that we are connected to now has said is heard.
+  void choose(NodeId peer, std::uint64_t token) {
+    const auto is_of_peer = [&](const News& one) {
+      return one.completion.kind == CompletionKind::kMessage && one.completion.peer == peer;
+    };
+    std::erase_if(news, [&](const News& one) { return is_of_peer(one) && one.sender != token; });
+    for (News& one : early) {
+      if (is_of_peer(one) && one.sender == token) news.push_back(std::move(one));
+    }
+    std::erase_if(early, is_of_peer);
   }
 
   // Reports that `peer` is lost, unless that connection was closed or replaced meanwhile.
@@ -210,10 +227,7 @@ Status LoopbackTransport::connect(NodeId peer, Bytes address) {
   {
     const std::lock_guard lock(mailbox_->mutex);
     mailbox_->open_connections[peer] = {connection.serial, *token};
-    std::erase_if(mailbox_->news, [&](const Mailbox::News& news) {
-      return news.completion.kind == CompletionKind::kMessage && news.completion.peer == peer &&
-             news.sender != *token;
-    });
+    mailbox_->choose(peer, *token);
   }
   // A peer that died before this, or dies while we connect, has nobody left to tell us.
   if (!watch(connection, peer)) mailbox_->lose(peer, connection.serial);

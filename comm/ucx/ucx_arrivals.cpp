@@ -42,15 +42,18 @@ Status UcxTransport::set_handlers(ucp_worker_h worker) {
 }
 
 void UcxTransport::on_message(const MessageHeader& header, Bytes payload) {
-  // A node that was started again is the new one; what the old one still says is not.
+  // A node that was started again is the new one; what the old one still says is not. The new one
+  // may speak before we are connected to it.
   const auto found = connections_.find(header.sender);
-  if (found != connections_.end() && found->second->address().instance != header.instance) return;
+  const bool is_other =
+      found != connections_.end() && found->second->address().instance != header.instance;
   Completion completion;
   completion.kind = CompletionKind::kMessage;
   completion.peer = header.sender;
   completion.type = header.type;
   completion.payload.assign(payload.begin(), payload.end());
-  news_.push_back({std::move(completion), header.instance});
+  (is_other ? early_ : news_).push_back({std::move(completion), header.instance});
+  if (early_.size() > kEarlyMax) early_.pop_front();
 }
 
 void UcxTransport::land(const WriteHeader& header, Bytes bytes) {

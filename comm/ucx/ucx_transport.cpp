@@ -139,6 +139,7 @@ Status UcxTransport::connect(NodeId peer, Bytes address) {
     retire(std::move(connection));
   }
   drop_messages_of_others(peer, opened.instance);
+  take_early_messages(peer, opened.instance);
   connection =
       std::make_unique<Connection>(peer, std::move(opened), next_connection_++, own_, &watches_);
   return {};
@@ -197,6 +198,13 @@ void UcxTransport::drop_messages_of_others(NodeId peer, std::uint64_t instance) 
     return news.completion.kind == CompletionKind::kMessage && news.completion.peer == peer &&
            news.instance != instance;
   });
+}
+
+void UcxTransport::take_early_messages(NodeId peer, std::uint64_t instance) {
+  for (News& news : early_) {
+    if (news.completion.peer == peer && news.instance == instance) news_.push_back(std::move(news));
+  }
+  std::erase_if(early_, [&](const News& news) { return news.completion.peer == peer; });
 }
 
 void UcxTransport::progress() {

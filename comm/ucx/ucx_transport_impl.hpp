@@ -130,6 +130,8 @@ class UcxTransport final : public Transport {
   void linger(const std::function<bool()>& busy);
   void drop_keys(NodeId peer, std::uint64_t connection_serial);
   void drop_messages_of_others(NodeId peer, std::uint64_t instance);
+  // What that instance has said before we were connected to it.
+  void take_early_messages(NodeId peer, std::uint64_t instance);
   void progress();
   void look_for_ended_processes();
   void report_losses();
@@ -165,6 +167,8 @@ class UcxTransport final : public Transport {
   std::unordered_map<std::uint32_t, LocalRegion> regions_;
   std::unordered_map<std::uint32_t, ImportedRegion> imported_;
   std::deque<News> news_;
+  static constexpr std::size_t kEarlyMax = 1024;  // far more than a worker says while it joins
+  std::deque<News> early_;  // of instances that we are not connected to, under a connected name
   std::uint32_t next_region_ = 1;
   std::uint64_t next_connection_ = 1;
   std::uint64_t next_flush_ = 1;
