@@ -71,6 +71,7 @@ MemoryFacts memory_facts() {
   if (::statvfs("/dev/shm", &shared) == 0) {
     facts.shared_bytes = std::uint64_t{shared.f_blocks} * shared.f_frsize;
   }
+  facts.shared_pages = parse_choice(read_text("/sys/kernel/mm/transparent_hugepage/shmem_enabled"));
   rlimit lock{};
   if (::getrlimit(RLIMIT_MEMLOCK, &lock) == 0 && lock.rlim_cur != RLIM_INFINITY) {
     facts.lock_bytes = lock.rlim_cur;

@@ -81,6 +81,13 @@ std::vector<Finding> check_memory(const MemoryFacts& memory) {
                         "the fast path between workers on one machine",
                         "mount -t tmpfs tmpfs /dev/shm"});
   }
+  if (!memory.shared_pages.empty()) {
+    const bool is_off = memory.shared_pages == "never" || memory.shared_pages == "deny";
+    findings.push_back(
+        {group, "large shared pages", is_off ? Mark::kNote : Mark::kOk, memory.shared_pages,
+         is_off ? "up to a third of the rate of large copies between workers on one machine" : "",
+         is_off ? "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled" : ""});
+  }
   return findings;
 }
 

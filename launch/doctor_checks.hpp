@@ -21,6 +21,7 @@ struct MemoryFacts {
   std::optional<std::uint64_t> cgroup_max_bytes = {};
   std::optional<std::uint64_t> shared_bytes = {};  // size of /dev/shm
   std::optional<std::uint64_t> lock_bytes = {};    // RLIMIT_MEMLOCK; absent: unlimited
+  std::string shared_pages = {};                   // of shmem_enabled: "never"; empty: not known
 };
 std::vector<Finding> check_memory(const MemoryFacts& memory);
 

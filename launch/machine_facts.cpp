@@ -74,6 +74,13 @@ std::optional<std::uint64_t> parse_memory_max(std::string_view text) {
   return whole_number(trim(take_line(text)));
 }
 
+std::string parse_choice(std::string_view text) {
+  const auto first = text.find('[');
+  const auto last = text.find(']', first);
+  if (first == std::string_view::npos || last == std::string_view::npos) return {};
+  return std::string(text.substr(first + 1, last - first - 1));
+}
+
 bool has_module(std::string_view modules, std::string_view name) {
   while (!modules.empty()) {
     const std::string_view line = take_line(modules);

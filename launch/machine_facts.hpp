@@ -27,6 +27,9 @@ std::optional<std::uint64_t> parse_meminfo(std::string_view meminfo, std::string
 // The limit in bytes of cgroup v2's memory.max; absent for "max" and for other text.
 std::optional<std::uint64_t> parse_memory_max(std::string_view text);
 
+// The word in brackets of "always [madvise] never"; empty when there is none.
+std::string parse_choice(std::string_view text);
+
 // True when /proc/modules has a loaded module of that name.
 bool has_module(std::string_view modules, std::string_view name);
 

@@ -71,6 +71,9 @@ TEST(CheckMemory, ContainerLimitsCount) {
   EXPECT_EQ(mark_of(limited, "shared memory"), Mark::kMissing);
   expect_complete(limited);
   expect_complete(check_memory({}));
+  EXPECT_EQ(find(check_memory({}), "large shared pages"), nullptr);
+  EXPECT_EQ(mark_of(check_memory({.shared_pages = "advise"}), "large shared pages"), Mark::kOk);
+  EXPECT_EQ(mark_of(check_memory({.shared_pages = "never"}), "large shared pages"), Mark::kNote);
 }
 
 TEST(CheckCuda, DriverDevicesAndBuild) {

@@ -62,6 +62,11 @@ TEST(ParseMpiVersion, KnownLaunchers) {
   EXPECT_EQ(parse_mpi_version(""), "");
 }
 
+TEST(ParseChoice, IsTheWordInBrackets) {
+  EXPECT_EQ(parse_choice("always [madvise] never\n"), "madvise");
+  for (const char* text : {"", "always", "[", "]a[", "[open"}) EXPECT_EQ(parse_choice(text), "");
+}
+
 TEST(ParsePortRate, ReadsTheKernelsWords) {
   EXPECT_EQ(parse_port_rate("100 Gb/sec (4X EDR)"), 100);
   EXPECT_EQ(parse_port_rate("2.5 Gb/sec (1X SDR)"), 2.5);
