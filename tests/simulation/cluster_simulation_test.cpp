@@ -100,6 +100,9 @@ TEST(ClusterSimulation, DamageThatLooksLikeAnotherModelsFrame) {
   for (const std::uint64_t seed : {33, 283, 323, 1121, 1945}) expect_holds(seed);
 }
 TEST(ClusterSimulation, NobodyWaitsForEverForTheMemoryOfAStoppedWriter) { expect_holds(146); }
+TEST(ClusterSimulation, ANewProcessIsHeardByWhoHearsOfItLate) {
+  for (const std::uint64_t seed : {1903, 2245}) expect_holds(seed);
+}
 TEST(ClusterSimulation, TwoThatCannotReachEachOtherAreNotPairedThreeTimes) { expect_holds(1114); }
 
 }  // namespace
