@@ -121,7 +121,7 @@ void LinkMeter::take_arrival(std::uint64_t bytes, std::int64_t now_us) {
   // for its answer: it says nothing about large ones, unless others follow it without a pause.
   if (now_us - large_us_ > kLargeUs) large_bytes_ = 0;
   const Arrival arrival{now_us, busy_us, bytes - arrived_.bytes};
-  const bool is_small = arrival.bytes < large_bytes_ / 4 && busy_us < kWitnessedUs;
+  const bool is_small = arrival.bytes < large_bytes_ / 4 * 3 && busy_us < kWitnessedUs;
   if (is_small && !is_flushed_) return;
   arrived_ = {now_us, busy_us_, bytes};
   arrived_posted_us_ = flushing_bytes_ != 0 ? flushing_busy_us_ : busy_us_;
