@@ -56,7 +56,7 @@ struct PipelineConfig {
 
 struct TransportConfig {
   std::string backend = "ucx";
-  std::string memory = "auto";  // of frames on their way: auto | host | cuda
+  std::string memory = "auto";  // of a decode arena: auto | host | cuda
 };
 
 struct SchedulerConfig {

@@ -21,17 +21,17 @@ std::string boot_id() {
 // Asked before allocating: shared memory is handed out without being there, and the process would
 // be killed when it touches what does not exist.
 Result<comm::Region> register_memory(comm::Transport& transport, const char* what,
-                                     std::size_t bytes) {
+                                     std::size_t bytes, comm::MemoryKind kind) {
   const auto refuse = [&](const std::string& why) {
     return make_error(ErrorCode::kResourceExhausted,
                       "there is no memory for " + std::string(what) + ": " + why);
   };
   const std::size_t available = registrable_memory_bytes();
-  if (bytes > available) {
+  if (kind == comm::MemoryKind::kHost && bytes > available) {
     return refuse(std::to_string(bytes) + " bytes are configured and " + std::to_string(available) +
                   " are available");
   }
-  auto region = transport.allocate(bytes, comm::MemoryKind::kHost);
+  auto region = transport.allocate(bytes, kind);
   if (!region) return refuse(region.error().message);
   return region;
 }
@@ -45,16 +45,20 @@ Status check_ranks(const ClusterConfig& config, std::size_t ranks) {
 }
 
 Status open(Cluster& cluster, const ClusterConfig& config, Hello& hello) {
+  // Frames are made and taken on the host, so that only an arena may be the device's: when asked
+  // for, and then it is or the rank cannot serve.
+  const bool is_cuda = config.transport.memory == "cuda";
   cluster.transport = SLUICE_TRY(
-      comm::open_transport(config.transport.backend, {.self = cluster.self, .cuda = false}));
+      comm::open_transport(config.transport.backend, {.self = cluster.self, .cuda = is_cuda}));
   if (hello.role == Role::kPrefill) {
     cluster.memory =
         SLUICE_TRY(register_memory(*cluster.transport, "the staging area (prefill.send_memory)",
-                                   config.prefill.send_memory_bytes));
+                                   config.prefill.send_memory_bytes, comm::MemoryKind::kHost));
   }
   if (hello.role == Role::kDecode) {
     cluster.memory = SLUICE_TRY(register_memory(
-        *cluster.transport, "the arena (decode.arena_memory)", config.decode.arena_memory_bytes));
+        *cluster.transport, "the arena (decode.arena_memory)", config.decode.arena_memory_bytes,
+        is_cuda ? comm::MemoryKind::kCuda : comm::MemoryKind::kHost));
     hello.arena_key = SLUICE_TRY(cluster.transport->export_region(cluster.memory));
   }
   hello.address = cluster.transport->address();

@@ -58,6 +58,13 @@ TEST(Cluster, OneRanksTroubleIsEveryonesAndNamesTheRank) {
   expect_refused(joined, "rank 2 (decode): the weights are wet");
 }
 
+TEST(Cluster, AnArenaOnAGpuThatIsNotThereIsAnError) {
+  ClusterConfig config = small_config();
+  config.transport.memory = "cuda";
+  expect_refused(join_all({config, config, config}, {{}, {}, {}}),
+                 "rank 2 (decode): there is no memory for the arena (decode.arena_memory)");
+}
+
 TEST(Cluster, WhatIsWrongEverywhereIsSaidOnce) {
   const Result<ClusterConfig> bad = make_error(ErrorCode::kInvalidArgument, "line 3 is nonsense");
   const auto joined = join_all({bad, bad, bad}, {{}, {}, {}});
