@@ -113,7 +113,6 @@ Error not_under_mpi(const std::filesystem::path& path) {
 
 // There is nobody left to stop this rank, or to take its exit in turn: it ends where it is.
 [[noreturn]] void end_without_launcher() {
-  std::signal(SIGPIPE, SIG_IGN);  // the launcher may have been the reader of standard error
   print_error(make_error(ErrorCode::kUnavailable,
                          "mpirun, which started this rank, is gone: the rank ends too"));
   std::_Exit(1);
@@ -190,6 +189,7 @@ int run_rank(const RankOptions& options, const Front& front) {
     if (!status) print_error(status.error());
     return status ? 0 : 1;
   }
+  std::signal(SIGPIPE, SIG_IGN);  // a launcher that is gone was the reader of standard error
   block_signals();  // before any thread: SignalWatch's shall be the one to get them
   if (!comm::started_by_mpi()) {
     print_error(not_under_mpi(options.config));
