@@ -190,7 +190,7 @@ int run_rank(const RankOptions& options, const Front& front) {
     return status ? 0 : 1;
   }
   std::signal(SIGPIPE, SIG_IGN);  // a launcher that is gone was the reader of standard error
-  block_signals();  // before any thread: SignalWatch's shall be the one to get them
+  block_signals();                // before any thread: SignalWatch's shall be the one to get them
   if (!comm::started_by_mpi()) {
     print_error(not_under_mpi(options.config));
     return 1;
