@@ -25,7 +25,7 @@ Status UcxTransport::write(const RemoteRegion& target, std::size_t offset_bytes,
   if (found == imported_.end()) {
     return make_error(ErrorCode::kInvalidArgument, "a write to a region that was not imported");
   }
-  const ImportedRegion& imported = found->second;
+  ImportedRegion& imported = found->second;
   if (offset_bytes > imported.bytes || source.size() > imported.bytes - offset_bytes) {
     return make_error(ErrorCode::kInvalidArgument, "a write of " + std::to_string(source.size()) +
                                                        " bytes at " + std::to_string(offset_bytes) +
@@ -38,10 +38,14 @@ Status UcxTransport::write(const RemoteRegion& target, std::size_t offset_bytes,
                                                    " belongs to a connection that is gone");
   }
   const LocalRegion* const local = region_around(source);
-  if (local != nullptr && local->region.kind != MemoryKind::kHost &&
-      !way.connection->lands_by_itself()) {
-    return make_error(ErrorCode::kUnsupported, "device memory cannot be written to " +
-                                                   peer_name(imported.peer) + " over TCP");
+  const bool is_host = imported.kind == MemoryKind::kHost &&
+                       (local == nullptr || local->region.kind == MemoryKind::kHost);
+  if (way.connection->lands_by_itself()) {
+    SLUICE_TRY(unpack_key(way.endpoint, imported));
+  } else if (!is_host) {
+    return make_error(
+        ErrorCode::kUnsupported,
+        "device memory cannot be written from or to over TCP (" + peer_name(imported.peer) + ")");
   }
   auto state = start_operation(way.connection, CompletionKind::kWriteDone, operation);
   if (way.connection->lands_by_itself()) {

@@ -13,8 +13,6 @@
 namespace sluice::comm::ucx {
 namespace {
 
-std::string peer_name(NodeId peer) { return "peer " + std::to_string(peer); }
-
 Error no_registered_memory(std::size_t bytes, ucs_status_t status) {
   return ucx_error(ErrorCode::kResourceExhausted,
                    "no " + std::to_string(bytes) + " bytes of registered memory", status);
@@ -133,23 +131,25 @@ Result<std::vector<std::byte>> UcxTransport::export_region(const Region& region)
   return seal_region_key(key);
 }
 
+// Opens nothing: of many decode workers a prefill worker may use few.
 Result<RemoteRegion> UcxTransport::import_region(NodeId peer, Bytes key) {
-  const RegionKey opened = SLUICE_TRY(open_region_key(key));
-  const Way way = SLUICE_TRY(usable_way(peer, Lane::kBulk));
-  if (opened.kind != MemoryKind::kHost && !way.connection->lands_by_itself()) {
-    return make_error(ErrorCode::kUnsupported,
-                      "device memory of " + peer_name(peer) + " cannot be written over TCP");
-  }
-  ucp_rkey_h remote_key = nullptr;
-  const ucs_status_t status = ucp_ep_rkey_unpack(way.endpoint, opened.packed.data(), &remote_key);
+  RegionKey opened = SLUICE_TRY(open_region_key(key));
+  const Connection* connection = SLUICE_TRY(usable_connection(peer));
+  const std::uint32_t id = next_region_++;
+  imported_[id] = {peer,          connection->serial(), opened.address,           opened.bytes,
+                   opened.region, opened.kind,          std::move(opened.packed), nullptr};
+  return RemoteRegion{peer, id, opened.bytes};
+}
+
+Status UcxTransport::unpack_key(ucp_ep_h endpoint, ImportedRegion& imported) {
+  if (imported.key != nullptr) return {};
+  ucp_rkey_h key = nullptr;
+  const ucs_status_t status = ucp_ep_rkey_unpack(endpoint, imported.packed.data(), &key);
   if (status != UCS_OK) {
     return ucx_error(ErrorCode::kInvalidArgument, "a region key cannot be used", status);
   }
-  const std::uint32_t id = next_region_++;
-  imported_[id] = {peer,           way.connection->serial(),
-                   opened.address, opened.bytes,
-                   opened.region,  RemoteKey(remote_key, &ucp_rkey_destroy)};
-  return RemoteRegion{peer, id, opened.bytes};
+  imported.key = RemoteKey(key, &ucp_rkey_destroy);
+  return {};
 }
 
 void UcxTransport::forget_region(const RemoteRegion& region) { imported_.erase(region.id); }

@@ -88,7 +88,9 @@ class UcxTransport final : public Transport {
     std::uint64_t address = 0;
     std::size_t bytes = 0;
     std::uint32_t region = 0;  // the owner's id
-    RemoteKey key;
+    MemoryKind kind = MemoryKind::kHost;
+    std::vector<std::byte> packed;
+    RemoteKey key;  // unpacked by the first write that needs it
   };
 
   explicit UcxTransport(const TransportOptions& options) : options_(options) {}
@@ -116,6 +118,7 @@ class UcxTransport final : public Transport {
   Status finish_start(std::unique_ptr<Operation> operation);
   void end_part(Operation* operation, ucs_status_t status);
   void finish(std::unique_ptr<Operation> operation);
+  Status unpack_key(ucp_ep_h endpoint, ImportedRegion& imported);
   void put(ucp_ep_h endpoint, const ImportedRegion& target, std::size_t offset_bytes, Bytes source,
            Operation& operation);
   void write_by_messages(ucp_ep_h endpoint, const ImportedRegion& target, std::size_t offset_bytes,
