@@ -84,7 +84,8 @@ class Router : public WorkerNode, public Generator {
     scheduler::Decision decision;
     RequestId attempt = 0;  // what the workers call it; 0: on none now
     std::int64_t attempts = 0;
-    std::set<comm::NodeId> avoid;  // where it has failed
+    std::set<comm::NodeId> avoid;    // who could not be reached for it, or was late
+    std::set<comm::NodeId> suspect;  // where its bytes were wrong: others first, if there are any
     std::int64_t waiting_since_us = 0;
     std::int64_t prompt_tokens = 0;
     std::int64_t tokens_left = 0;

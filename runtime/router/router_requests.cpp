@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The router's requests: placed, placed anew, answered.
+#include <algorithm>
+
 #include "runtime/router/router.hpp"
 
 namespace sluice::runtime {
 namespace {
 
+// Bytes that are corrupt so often are so by no accident.
 constexpr std::int64_t kAttemptsMax = 3;
+// Each attempt that somebody was unavailable for rules out a worker, but not more of them than
+// these.
+constexpr std::int64_t kUnavailableAttemptsMax = 8;
 // How long a request waits for a worker that may come back when there is no other.
 constexpr std::int64_t kPatienceUs = 10'000'000;
 
@@ -13,6 +19,12 @@ constexpr std::int64_t kPatienceUs = 10'000'000;
 bool may_pass(const Error& error) {
   return error.code == ErrorCode::kCorrupt || error.code == ErrorCode::kUnavailable ||
          error.code == ErrorCode::kTimeout;
+}
+
+// Enough to meet every worker that is gone before one learns of it, and one that is not.
+std::int64_t attempts_max(const Error& error, std::size_t workers) {
+  if (error.code == ErrorCode::kCorrupt) return kAttemptsMax;
+  return std::clamp(static_cast<std::int64_t>(workers) + 1, kAttemptsMax, kUnavailableAttemptsMax);
 }
 
 }  // namespace
@@ -52,7 +64,13 @@ void Router::place(RequestId id) {
     if (roster_.may_return(role)) return wait_for_workers(id);
     return fail(id, make_error(ErrorCode::kUnavailable, roster_.why_none(role)));
   }
-  scheduler::Snapshot snapshot = roster_.snapshot(loads(), request.avoid);
+  std::set<comm::NodeId> avoid = request.avoid;
+  for (const comm::NodeId node : request.suspect) {
+    std::set<comm::NodeId> more = avoid;
+    more.insert(node);
+    if (roster_.has_usable(roster_.find(node)->role, more)) avoid = std::move(more);
+  }
+  scheduler::Snapshot snapshot = roster_.snapshot(loads(), avoid);
   links_.fill(snapshot, now_us());
   const auto decision = policy_->decide(snapshot, {.prompt_tokens = request.prompt_tokens,
                                                    .output_tokens_max = request.asked.tokens_max});
@@ -101,13 +119,15 @@ void Router::place_waiting() {
 void Router::retry(RequestId id, const Error& error, const std::set<comm::NodeId>& blamed) {
   Request& request = requests_.at(id);
   withdraw(request);
-  if (!may_pass(error) || request.next_index != 0 || request.attempts >= kAttemptsMax) {
+  if (!may_pass(error) || request.next_index != 0 ||
+      request.attempts >= attempts_max(error, roster_.workers().size())) {
     const std::string times = request.attempts > 1 && may_pass(error)
                                   ? " (attempt " + std::to_string(request.attempts) + ")"
                                   : "";
     return fail(id, make_error(error.code, error.message + times));
   }
-  request.avoid.insert(blamed.begin(), blamed.end());
+  auto& others_first = error.code == ErrorCode::kCorrupt ? request.suspect : request.avoid;
+  others_first.insert(blamed.begin(), blamed.end());
   request.prefilled = false;
   request.early.clear();
   place(id);
