@@ -120,7 +120,8 @@ class Transport {
   // Ends a wait() early. The one call that any thread may make.
   virtual void wake() = 0;
 
-  // Ends the connection; operations still pending complete with kCancelled.
+  // Ends the connection; operations still pending complete with kCancelled. The peer notices by
+  // itself; a new connection that is made before it has may be cut with the old one (kPeerLost).
   virtual void close(NodeId peer) = 0;
 
   // What carries writes to `peer`, each once, as TRANSPORT/DEVICE ("posix/memory", "tcp/eth0");

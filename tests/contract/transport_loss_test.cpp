@@ -155,11 +155,17 @@ TEST_P(TransportLoss, AnIdleDeadPeerIsReportedOnceAndThenUnavailable) {
   Node node = open_node(GetParam().name, 0);
   Victim victim(GetParam().name, node);
   victim.kill();
-  ASSERT_TRUE(drive({&node}, [&] { return node.count(CompletionKind::kPeerLost) != 0; }));
-  ASSERT_EQ(node.seen.size(), 1U);
-  EXPECT_EQ(node.seen[0].peer, 1U);
-  EXPECT_FALSE(node.seen[0].status);
-  EXPECT_EQ(node.seen[0].fate, PeerFate::kGone);
+  ASSERT_TRUE(drive(
+      {&node}, [&] { return !node.seen.empty() && node.seen.back().fate == PeerFate::kGone; }));
+  // Once; or first that it cannot be reached, and then what became of it.
+  const std::size_t reports = node.seen.size();
+  ASSERT_LE(reports, 2U);
+  for (const Completion& seen : node.seen) {
+    EXPECT_EQ(seen.kind, CompletionKind::kPeerLost);
+    EXPECT_EQ(seen.peer, 1U);
+    EXPECT_FALSE(seen.status);
+  }
+  EXPECT_TRUE(reports == 1 || node.seen[0].fate == PeerFate::kUnknown);
 
   const auto bytes = pattern(10, 1);
   EXPECT_EQ(node.transport->send(1, 1, bytes, 5).error().code, ErrorCode::kUnavailable);
@@ -171,7 +177,7 @@ TEST_P(TransportLoss, AnIdleDeadPeerIsReportedOnceAndThenUnavailable) {
     node.poll();
     node.transport->wait(std::chrono::milliseconds(1));
   }
-  EXPECT_EQ(node.seen.size(), 1U);
+  EXPECT_EQ(node.seen.size(), reports);
 }
 
 TEST_P(TransportLoss, APeerThatDiedBeforeConnectIsReportedToo) {
