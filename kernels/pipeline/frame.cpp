@@ -90,8 +90,9 @@ Status check_target(const FrameParts& parts, const FrameDecoder::Target& target)
   bool is_right = static_cast<std::int64_t>(target.pages.size()) == header.layer_count &&
                   target.row_first >= 0 && target.pages_head_first >= 0;
   for (const KvPages& pages : target.pages) {
-    const std::int64_t head = header.head_first - target.pages_head_first;
-    is_right = is_right && head >= 0 && head <= pages.kv_heads - header.head_count &&
+    // Compared before it is subtracted: the caller's number may be any.
+    is_right = is_right && target.pages_head_first <= header.head_first &&
+               header.head_first - target.pages_head_first <= pages.kv_heads - header.head_count &&
                pages.head_dim == header.head_dim &&
                (pages.element_bytes == 2 || pages.element_bytes == 4) &&
                pages.element_bytes == target.pages.front().element_bytes && pages.block_tokens > 0;
