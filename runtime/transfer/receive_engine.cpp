@@ -2,17 +2,11 @@
 #include "runtime/transfer/receive_engine.hpp"
 
 #include <algorithm>
-#include <map>
-#include <optional>
-#include <set>
 #include <string>
 #include <utility>
 
-#include "runtime/transfer/arena.hpp"
-#include "runtime/transfer/ended_requests.hpp"
 #include "runtime/transfer/fault_point.hpp"
-#include "runtime/transfer/grant_queue.hpp"
-#include "runtime/transfer/incoming_request.hpp"
+#include "runtime/transfer/receive_engine_impl.hpp"
 #include "runtime/transfer/want_check.hpp"
 
 namespace sluice::runtime {
@@ -31,86 +25,6 @@ Error starved(std::size_t quarantined_bytes) {
 }
 
 }  // namespace
-
-class ReceiveEngine::Impl {
- public:
-  Impl(comm::Transport& transport, const comm::Region& arena, FrameSink& sink,
-       ReceiveOptions options)
-      : transport_(transport),
-        memory_(arena),
-        sink_(sink),
-        options_(options),
-        arena_(arena.bytes),
-        next_epoch_(options.first_epoch) {}
-
-  bool take(comm::NodeId peer, MessageType type, Bytes payload);
-  void frame_done(const LandedFrame& frame, const Status& status);
-  void cancel(RequestId request);
-  void peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate fate);
-  void peer_back(comm::NodeId peer);
-  void turn();
-  bool knows(RequestId request) const;
-  bool has_handoffs_from(comm::NodeId peer) const;
-  Memory memory() const;
-
- private:
-  // Requests end when the outermost call does, never while one is being looked at: the sink calls
-  // back from within take().
-  class Call {
-   public:
-    explicit Call(Impl& impl) : impl_(impl) { ++impl_.depth_; }
-    ~Call() {
-      if (impl_.depth_ == 1) impl_.settle();
-      --impl_.depth_;
-    }
-
-   private:
-    Impl& impl_;
-  };
-
-  void take_want(comm::NodeId peer, const WantMessage& want);
-  void take_pieces(comm::NodeId peer, const PiecesMessage& message);
-  void take_manifest(comm::NodeId peer, const ManifestMessage& message);
-  void take_failed(comm::NodeId peer, const FailedMessage& message);
-
-  GrantQueue::Answer grant(const GrantQueue::Entry& entry);
-  bool is_starved(const IncomingRequest& request) const;
-  bool open(RequestId id, IncomingRequest& request);
-  std::size_t slot_bytes_for(const WantMessage& want) const;
-  IncomingHandoff* find(RequestId request, comm::NodeId peer);
-  void fail(RequestId id, IncomingRequest& request, const Error& error, bool tell);
-  void settle();
-  void finish(RequestId id, IncomingRequest& request);
-  void wind_up(RequestId id, IncomingRequest& request);
-  void release_slot(IncomingHandoff& handoff);
-  void count_out(IncomingHandoff& handoff);
-  void send_taken(RequestId id, IncomingHandoff& handoff, bool is_all);
-
-  template <class Message>
-  Status send(comm::NodeId peer, MessageType type, const Message& message) {
-    return transport_.send(peer, static_cast<std::uint16_t>(type), message.encode());
-  }
-  // A peer that cannot be told is lost, and peer_lost() will say so.
-  void send_failed(comm::NodeId peer, RequestId request, const Error& error) {
-    (void)send(peer, MessageType::kFailed, FailedMessage{request, error.code, error.message});
-  }
-
-  comm::Transport& transport_;
-  const comm::Region memory_;
-  FrameSink& sink_;
-  const ReceiveOptions options_;
-  Arena arena_;
-  std::uint64_t next_epoch_;
-  GrantQueue queue_;
-  std::optional<std::int64_t> quarantine_since_us_;  // as long as there is something in it
-  std::map<RequestId, IncomingRequest> requests_;
-  EndedRequests ended_;
-  std::map<comm::NodeId, std::size_t> open_;  // handoffs by writer, none of them zero
-  std::size_t quarantined_bytes_ = 0;
-  std::set<RequestId> changed_;                           // for settle()
-  std::set<std::pair<RequestId, comm::NodeId>> to_tell_;  // Taken is due
-  int depth_ = 0;
-};
 
 bool ReceiveEngine::Impl::take(comm::NodeId peer, MessageType type, Bytes payload) {
   const Call call(*this);
@@ -242,13 +156,22 @@ IncomingHandoff* ReceiveEngine::Impl::find(RequestId request, comm::NodeId peer)
   return handoff == found->second.handoffs.end() ? nullptr : &handoff->second;
 }
 
+IncomingHandoff* ReceiveEngine::Impl::find_granted(RequestId request, comm::NodeId peer,
+                                                   std::uint64_t epoch) {
+  if (!requests_.contains(request)) {
+    send_failed(peer, request, make_error(ErrorCode::kCancelled, "the request has ended"));
+    return nullptr;
+  }
+  IncomingHandoff* handoff = find(request, peer);
+  const bool is_granted =
+      handoff != nullptr && handoff->has_slot() && handoff->slot().epoch == epoch;
+  return is_granted ? handoff : nullptr;
+}
+
 void ReceiveEngine::Impl::take_pieces(comm::NodeId peer, const PiecesMessage& message) {
   const RequestId id = message.request;
-  if (!requests_.contains(id)) {
-    return send_failed(peer, id, make_error(ErrorCode::kCancelled, "the request has ended"));
-  }
-  IncomingHandoff* handoff = find(id, peer);
-  if (handoff == nullptr || !handoff->has_slot() || handoff->slot().epoch != message.epoch) return;
+  IncomingHandoff* handoff = find_granted(id, peer, message.epoch);
+  if (handoff == nullptr) return;
   IncomingRequest& request = requests_.at(id);
   changed_.insert(id);
   if (request.failure) return handoff->take_last(message);
@@ -293,11 +216,8 @@ void ReceiveEngine::Impl::frame_done(const LandedFrame& frame, const Status& sta
 
 void ReceiveEngine::Impl::take_manifest(comm::NodeId peer, const ManifestMessage& message) {
   const RequestId id = message.request;
-  if (!requests_.contains(id)) {
-    return send_failed(peer, id, make_error(ErrorCode::kCancelled, "the request has ended"));
-  }
-  IncomingHandoff* handoff = find(id, peer);
-  if (handoff == nullptr || !handoff->has_slot() || handoff->slot().epoch != message.epoch) return;
+  IncomingHandoff* handoff = find_granted(id, peer, message.epoch);
+  if (handoff == nullptr) return;
   IncomingRequest& request = requests_.at(id);
   changed_.insert(id);
   const Status taken = handoff->take(message);
@@ -316,102 +236,6 @@ void ReceiveEngine::Impl::take_failed(comm::NodeId peer, const FailedMessage& me
   handoff->close();
   changed_.insert(id);
   fail(id, requests_.at(id), make_error(message.code, message.message), false);
-}
-
-void ReceiveEngine::Impl::fail(RequestId id, IncomingRequest& request, const Error& error,
-                               bool tell) {
-  if (request.failure) return;
-  request.failure = IncomingRequest::Failure{error, tell};
-  changed_.insert(id);
-  for (auto& [node, handoff] : request.handoffs) {
-    if (handoff.is_done) continue;
-    queue_.remove({id, node});
-    to_tell_.erase({id, node});
-    if (!handoff.is_closed()) send_failed(node, id, error);
-    if (handoff.has_slot()) {
-      quarantined_bytes_ += arena_.bytes_of(handoff.slot().offset_bytes);
-    } else {
-      count_out(handoff);
-    }
-  }
-}
-
-void ReceiveEngine::Impl::settle() {
-  while (!changed_.empty()) {
-    const RequestId id = *changed_.begin();
-    changed_.erase(changed_.begin());
-    const auto found = requests_.find(id);
-    if (found == requests_.end()) continue;
-    if (!found->second.failure) finish(id, found->second);
-    // finish() may have failed it, or erased it.
-    const auto again = requests_.find(id);
-    if (again != requests_.end() && again->second.failure) wind_up(id, again->second);
-  }
-}
-
-void ReceiveEngine::Impl::finish(RequestId id, IncomingRequest& request) {
-  std::int32_t done = 0;
-  for (auto& [node, handoff] : request.handoffs) {
-    if (!handoff.is_done && handoff.has_slot()) {
-      const auto complete = handoff.is_complete();
-      if (!complete) return fail(id, request, complete.error(), true);
-      if (*complete) {
-        handoff.is_done = true;
-        to_tell_.erase({id, node});
-        send_taken(id, handoff, true);
-        release_slot(handoff);
-        count_out(handoff);
-      }
-    }
-    done += handoff.is_done ? 1 : 0;
-  }
-  if (done != request.writers) return;
-  std::vector<ManifestMessage> manifests;
-  for (const auto& [node, handoff] : request.handoffs) manifests.push_back(handoff.manifest());
-  requests_.erase(id);
-  ended_.add(id);
-  sink_.complete(id, manifests);
-}
-
-// A failed request: the sink's part ends with its last frame, a slot with its writer's last word.
-void ReceiveEngine::Impl::wind_up(RequestId id, IncomingRequest& request) {
-  if (request.in_work == 0 && !request.is_dropped) {
-    request.is_dropped = true;
-    const IncomingRequest::Failure failure = *request.failure;
-    sink_.drop(id, failure.error, failure.tell);
-  }
-  bool holds_slots = false;
-  for (auto& [node, handoff] : request.handoffs) {
-    if (!handoff.has_slot()) continue;
-    if (handoff.has_last_word() && handoff.in_work == 0) {
-      quarantined_bytes_ -= arena_.bytes_of(handoff.slot().offset_bytes);
-      release_slot(handoff);
-      count_out(handoff);
-    } else {
-      holds_slots = true;
-    }
-  }
-  if (!request.is_dropped || holds_slots) return;
-  requests_.erase(id);
-  ended_.add(id);
-}
-
-void ReceiveEngine::Impl::release_slot(IncomingHandoff& handoff) {
-  arena_.release(handoff.slot().offset_bytes);
-  handoff.give_slot_back();
-}
-
-void ReceiveEngine::Impl::count_out(IncomingHandoff& handoff) {
-  if (!std::exchange(handoff.is_open, false)) return;
-  const auto open = open_.find(handoff.source());
-  if (--open->second == 0) open_.erase(open);
-}
-
-void ReceiveEngine::Impl::send_taken(RequestId id, IncomingHandoff& handoff, bool is_all) {
-  pass_fault_point(FaultPoint::kDecodeBeforeTaken);
-  // When it cannot be told, it is lost: peer_lost() ends the request.
-  (void)send(handoff.source(), MessageType::kTaken,
-             TakenMessage{id, handoff.slot().epoch, handoff.take_taken(), is_all});
 }
 
 void ReceiveEngine::Impl::cancel(RequestId id) {

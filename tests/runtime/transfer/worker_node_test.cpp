@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "comm/forwarding_transport.hpp"
 #include "comm/registry.hpp"
 
 namespace sluice::runtime {
@@ -49,54 +50,18 @@ class CountingNode : public WorkerNode {
 };
 
 // The loopback transport with a clock that the test moves; its wait() does not sleep.
-class HandClock final : public comm::Transport {
+class HandClock final : public comm::ForwardingTransport {
  public:
   explicit HandClock(comm::NodeId self)
-      : inner_(comm::open_transport("loopback", {.self = self}).value()) {}
+      : ForwardingTransport(comm::open_transport("loopback", {.self = self}).value()) {}
 
   std::int64_t time_us = 1'000'000;
   std::int64_t waited_us = -1;  // what the last wait() was given
 
-  comm::NodeId self() const override { return inner_->self(); }
   std::int64_t now_us() const override { return time_us; }
-  std::vector<std::byte> address() const override { return inner_->address(); }
-  Status connect(comm::NodeId peer, Bytes address) override {
-    return inner_->connect(peer, address);
-  }
-  Result<comm::Region> allocate(std::size_t bytes, comm::MemoryKind kind) override {
-    return inner_->allocate(bytes, kind);
-  }
-  void release(const comm::Region& region) override { inner_->release(region); }
-  Result<std::vector<std::byte>> export_region(const comm::Region& region) override {
-    return inner_->export_region(region);
-  }
-  Result<comm::RemoteRegion> import_region(comm::NodeId peer, Bytes key) override {
-    return inner_->import_region(peer, key);
-  }
-  void forget_region(const comm::RemoteRegion& region) override { inner_->forget_region(region); }
-  Status write(const comm::RemoteRegion& target, std::size_t offset_bytes, Bytes source,
-               comm::OperationId operation) override {
-    return inner_->write(target, offset_bytes, source, operation);
-  }
-  Status flush(comm::NodeId peer, comm::OperationId operation) override {
-    return inner_->flush(peer, operation);
-  }
-  Status send(comm::NodeId peer, std::uint16_t type, Bytes payload,
-              comm::OperationId operation) override {
-    return inner_->send(peer, type, payload, operation);
-  }
-  std::size_t poll(std::span<comm::Completion> completions) override {
-    return inner_->poll(completions);
-  }
   void wait(std::chrono::milliseconds timeout) override {
     waited_us = std::chrono::duration_cast<std::chrono::microseconds>(timeout).count();
   }
-  void wake() override { inner_->wake(); }
-  void close(comm::NodeId peer) override { inner_->close(peer); }
-  std::vector<std::string> lanes(comm::NodeId peer) const override { return inner_->lanes(peer); }
-
- private:
-  std::unique_ptr<comm::Transport> inner_;
 };
 
 struct Pair {
