@@ -25,6 +25,10 @@ Interval bootstrap_mean(std::span<const double> values, std::uint64_t seed = 1);
 Interval bootstrap_ratio(std::span<const double> numerators, std::span<const double> denominators,
                          std::uint64_t seed = 1);
 
+inline constexpr const char* kAllTasks = "all";
+// In the order of first appearance.
+std::vector<std::string> task_names(std::span<const Outcome> outcomes);
+
 // One pipeline on one task's items, or on all of them, each beside the full cache's outcome of the
 // same item.
 struct PipelineSummary {
