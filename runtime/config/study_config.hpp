@@ -47,9 +47,12 @@ struct Study {
   std::string analysis;  // Markdown: what came of it
 };
 
-// Pipelines named alone are looked for in `presets`. kInvalidArgument names file, line and key.
+// `file_name` without its folders and ending is the study's name. Pipelines named alone, and "all"
+// for every preset, are looked for in `presets`. kInvalidArgument names file, line and key.
+Result<Study> parse_study(const std::string& yaml, const std::string& file_name,
+                          const std::filesystem::path& presets);
 Result<Study> load_study(const std::filesystem::path& path, const std::filesystem::path& presets);
-// Sorted by file name.
+// Sorted by file name. Refused too: one name for two pipelines in two of them.
 Result<std::vector<Study>> load_studies(const std::filesystem::path& folder,
                                         const std::filesystem::path& presets);
 
