@@ -12,8 +12,10 @@ namespace sluice::scheduler {
 // One pipeline with its parameters. Means over the calibration items; costs on one thread of the
 // machine that measured.
 struct Level {
-  std::string pipeline;          // its preset's name
-  double bytes_per_token = 0.0;  // of frames, all layers
+  std::string pipeline;  // its preset's name
+  // Of frames, all layers: of each token, and of each prompt however long it is.
+  double bytes_per_token = 0.0;
+  double bytes_fixed = 0.0;
   double encode_s_per_token = 0.0;
   double decode_s_per_token = 0.0;
   // What it costs the answer: KL divergence from the full cache along the answer, nats per token
@@ -23,6 +25,11 @@ struct Level {
   double nll_growth = 0.0;
   double top1 = 1.0;          // share of answer tokens on which it agrees with the full cache
   bool is_streaming = false;  // frames leave before the prompt is computed to its end
+
+  double bytes(std::int64_t tokens) const {
+    return bytes_fixed + bytes_per_token * static_cast<double>(tokens);
+  }
+  friend bool operator==(const Level&, const Level&) = default;
 };
 
 struct LevelTable {
@@ -34,9 +41,13 @@ struct LevelTable {
   double decode_s_per_output_token = 0.0;
   std::vector<Level> levels;  // by descending bytes; no level is worse than another in all of
                               // bytes, costs and loss
+
+  friend bool operator==(const LevelTable&, const LevelTable&) = default;
 };
 
-// Levels that another one beats in bytes, both costs and loss are left out; by descending bytes.
+// By descending bytes per token, without the levels that another one beats: it is nowhere worse
+// (in bytes at any length, both costs, loss (kl), streaming) and somewhere better. Of levels that
+// are equal in all of these the first stays. Figures are numbers, no NaN.
 std::vector<Level> efficient_levels(std::vector<Level> levels);
 
 }  // namespace sluice::scheduler
