@@ -6,13 +6,14 @@
 #include <map>
 #include <vector>
 
+#include "kernels/stages/entropy/symbol_histograms.hpp"
 #include "kernels/stages/entropy/symbol_tables.hpp"
 
 namespace sluice::kernels {
 namespace {
 
 constexpr std::size_t kSymbolsMax = std::size_t{1} << kSymbolBitsMax;
-constexpr int kKeptPrecision = 14;           // of the profile's frequencies
+constexpr int kKeptPrecision = 14;           // of frequencies from the profile's counts
 constexpr std::int32_t kKeptMost = 1 << 16;  // more is not a frequency
 
 class TableCalibration final : public Calibration {
@@ -41,39 +42,85 @@ class TableCalibration final : public Calibration {
   }
 
   Status finish(Profile& profile) override {
-    for (const auto& [name, counts] : counts_) put_table(name, counts, profile);
+    for (const auto& [name, counts] : counts_) put_histograms(name, counts, profile);
     return {};
   }
 
  private:
-  using Counts = std::vector<std::array<std::uint64_t, kSymbolsMax>>;  // by column
+  using Counts = std::vector<std::array<std::uint32_t, kSymbolsMax>>;  // by column
 
-  static void put_table(const std::string& name, const Counts& counts, Profile& profile) {
+  static void put_histograms(const std::string& name, const Counts& counts, Profile& profile) {
     std::size_t symbols = 2;
     for (const auto& column : counts) {
       for (std::size_t s = symbols; s < kSymbolsMax; ++s) {
         if (column[s] != 0) symbols = std::bit_ceil(s + 1);
       }
     }
-    std::vector<std::int32_t> kept;
-    std::array<std::uint64_t, kSymbolsMax> weights{};
-    std::array<std::uint16_t, kSymbolsMax> frequencies{};
-    for (const auto& column : counts) {
-      // What was not seen stays possible, at 1/256 of what was seen once.
-      for (std::size_t s = 0; s < symbols; ++s) weights[s] = column[s] * 256 + 1;
-      normalize_frequencies({weights.data(), symbols}, kKeptPrecision, frequencies.data());
-      kept.insert(kept.end(), frequencies.begin(),
-                  frequencies.begin() + static_cast<std::ptrdiff_t>(symbols));
-    }
-    profile.put(
-        name, DType::kI32,
-        {static_cast<std::int64_t>(counts.size()), static_cast<std::int64_t>(symbols)},
-        {reinterpret_cast<const std::byte*>(kept.data()), kept.size() * sizeof(std::int32_t)});
+    HistogramWriter histograms(symbols, counts.size());
+    for (const auto& column : counts) histograms.put({column.data(), symbols});
+    const std::vector<std::byte> bytes = histograms.take();
+    profile.put(name, DType::kU8, {static_cast<std::int64_t>(bytes.size())}, bytes);
   }
 
   std::string_view stage_;
   std::map<std::string, Counts> counts_;
 };
+
+// The sums of a group's columns, symbol by symbol.
+using GroupWeights = std::vector<std::array<std::uint64_t, kSymbolsMax>>;
+
+Error of_another_shape(const std::string& name) {
+  return make_error(ErrorCode::kCorrupt, "the profile's '" + name + "' has another shape");
+}
+
+// Of an I32 tensor: [columns][symbols], or [contexts][symbols] of a family.
+Status add_frequencies(const std::string& name, const TensorView& tensor, const SymbolShape& shape,
+                       const SymbolGroups& groups, GroupWeights& weights) {
+  const bool is_family = !shape.family.empty();
+  const auto kept_symbols = static_cast<std::size_t>(tensor.rank == 2 ? tensor.shape[1] : 0);
+  const bool has_rows =
+      tensor.rank == 2 &&
+      (is_family || tensor.shape[0] == static_cast<std::int64_t>(groups.all_columns));
+  if (!has_rows || kept_symbols < 2 || kept_symbols > kSymbolsMax ||
+      !std::has_single_bit(kept_symbols)) {
+    return of_another_shape(name);
+  }
+  for (std::size_t i = 0; i < groups.columns.size(); ++i) {
+    const std::size_t group = groups.group_of[i];
+    const std::size_t column = groups.columns[i];
+    const std::size_t row = is_family ? shape.context[column] : column;
+    if (row >= static_cast<std::size_t>(tensor.shape[0])) {
+      return make_error(ErrorCode::kCorrupt, "the profile's '" + name + "' lacks a context");
+    }
+    const std::int32_t* kept = tensor.as<std::int32_t>() + row * kept_symbols;
+    const std::size_t shared = std::min(kept_symbols, std::size_t{1} << groups.group_bits[group]);
+    for (std::size_t s = 0; s < shared; ++s) {
+      weights[group][s] += static_cast<std::uint64_t>(std::clamp(kept[s], 0, kKeptMost));
+    }
+  }
+  return {};
+}
+
+// Of a U8 tensor: symbol_histograms.hpp.
+Status add_histograms(const std::string& name, const TensorView& tensor, const SymbolGroups& groups,
+                      GroupWeights& weights) {
+  auto histograms = HistogramReader::open({tensor.data, tensor.bytes()});
+  if (!histograms || histograms->columns() != groups.all_columns) return of_another_shape(name);
+  const std::size_t symbols = histograms->symbols();
+  std::array<std::uint32_t, kSymbolsMax> counts{};
+  std::array<std::uint16_t, kSymbolsMax> frequencies{};
+  std::size_t column = 0;
+  for (std::size_t i = 0; i < groups.columns.size(); ++i) {
+    for (; column <= groups.columns[i]; ++column) {
+      if (!histograms->next({counts.data(), symbols})) return of_another_shape(name);
+    }
+    normalize_counts({counts.data(), symbols}, kKeptPrecision, frequencies.data());
+    const std::size_t group = groups.group_of[i];
+    const std::size_t shared = std::min(symbols, std::size_t{1} << groups.group_bits[group]);
+    for (std::size_t s = 0; s < shared; ++s) weights[group][s] += frequencies[s];
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -95,29 +142,14 @@ Result<SymbolModel> static_model(std::string_view stage, const Plane& plane,
   if (plane.profile == nullptr) {
     return make_error(ErrorCode::kNotFound, "no profile, and so no '" + name + "'");
   }
-  const TensorView tensor = SLUICE_TRY(plane.profile->require(name, DType::kI32, -1));
-  const auto kept_symbols = static_cast<std::size_t>(tensor.rank == 2 ? tensor.shape[1] : 0);
-  const bool has_rows =
-      tensor.rank == 2 &&
-      (is_family || tensor.shape[0] == static_cast<std::int64_t>(groups.all_columns));
-  if (!has_rows || kept_symbols < 2 || kept_symbols > kSymbolsMax ||
-      !std::has_single_bit(kept_symbols)) {
-    return make_error(ErrorCode::kCorrupt, "the profile's '" + name + "' has another shape");
-  }
-  std::vector<std::array<std::uint64_t, kSymbolsMax>> weights(groups.group_bits.size());
+  GroupWeights weights(groups.group_bits.size());
   for (auto& group : weights) group.fill(0);
-  for (std::size_t i = 0; i < groups.columns.size(); ++i) {
-    const std::size_t group = groups.group_of[i];
-    const std::size_t column = groups.columns[i];
-    const std::size_t row = is_family ? shape.context[column] : column;
-    if (row >= static_cast<std::size_t>(tensor.shape[0])) {
-      return make_error(ErrorCode::kCorrupt, "the profile's '" + name + "' lacks a context");
-    }
-    const std::int32_t* kept = tensor.as<std::int32_t>() + row * kept_symbols;
-    const std::size_t shared = std::min(kept_symbols, std::size_t{1} << groups.group_bits[group]);
-    for (std::size_t s = 0; s < shared; ++s) {
-      weights[group][s] += static_cast<std::uint64_t>(std::clamp(kept[s], 0, kKeptMost));
-    }
+  const auto found = plane.profile->find(name);
+  if (found && found->dtype == DType::kU8 && !is_family) {
+    SLUICE_TRY(add_histograms(name, *found, groups, weights));
+  } else {
+    const TensorView tensor = SLUICE_TRY(plane.profile->require(name, DType::kI32, -1));
+    SLUICE_TRY(add_frequencies(name, tensor, shape, groups, weights));
   }
   SymbolModel model;
   model.precision = precision;

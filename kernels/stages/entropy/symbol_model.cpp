@@ -75,6 +75,28 @@ void normalize_frequencies(std::span<const std::uint64_t> weights, int precision
   }
 }
 
+void normalize_counts(std::span<const std::uint32_t> counts, int precision,
+                      std::uint16_t* frequencies) {
+  SLUICE_CHECK(counts.size() >= 2 && counts.size() <= 256, "not a table of symbols");
+  const std::uint64_t scale = std::uint64_t{1} << precision;
+  const std::uint64_t sum =
+      256 * std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}) + counts.size();
+  const auto share = [&](std::uint64_t weight) {
+    return static_cast<std::uint32_t>(std::max<std::uint64_t>((weight * scale + sum / 2) / sum, 1));
+  };
+  const std::uint32_t unseen = share(1);
+  std::uint32_t exact[256];
+  std::int64_t missing = static_cast<std::int64_t>(scale);
+  for (std::size_t s = 0; s < counts.size(); ++s) {
+    exact[s] = counts[s] == 0 ? unseen : share(std::uint64_t{256} * counts[s] + 1);
+    missing -= exact[s];
+  }
+  // No symbol gets all: each has at least 1.
+  settle_sum({exact, counts.size()}, missing);
+  std::transform(exact, exact + counts.size(), frequencies,
+                 [](std::uint32_t frequency) { return static_cast<std::uint16_t>(frequency); });
+}
+
 std::uint32_t log2_q8(std::uint64_t value) {
   static constexpr LogTable kLogs = make_logs();
   const int whole = 63 - std::countl_zero(value);

@@ -19,6 +19,13 @@ namespace sluice::kernels {
 void normalize_frequencies(std::span<const std::uint64_t> weights, int precision,
                            std::uint16_t* frequencies);
 
+// The same as normalize_frequencies() of the weights 256 c + 1: what was not seen stays possible,
+// at 1/256 of what was seen once. Divides once for all that were not seen. Counts: at most
+// kCountMost.
+inline constexpr std::uint32_t kCountMost = std::uint32_t{1} << 30;
+void normalize_counts(std::span<const std::uint32_t> counts, int precision,
+                      std::uint16_t* frequencies);
+
 // log2(value) in 1/256 of a bit, by integers alone, rounded down; value > 0.
 std::uint32_t log2_q8(std::uint64_t value);
 

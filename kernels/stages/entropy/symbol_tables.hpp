@@ -17,12 +17,14 @@
 namespace sluice::kernels {
 
 // "<stage>.<plane.tables>.freq.level<level>.k.<layer>"; planes of some heads only add ".h<first>-
-// <last>" after the level. An I32 tensor [columns][2, 4, ... or 256 symbols].
+// <last>" after the level. A U8 tensor: a histogram for each column (symbol_histograms.hpp), of
+// which frequencies with the sum 2^14 are made; or an I32 tensor [columns][2, 4, ... or 256
+// symbols] of frequencies, which profiles had before.
 std::string static_tables_name(std::string_view stage, const Plane& plane);
 
 // A table for each group, the sum of its columns' frequencies; every symbol has one. kNotFound:
 // the profile has none for this plane; kCorrupt: of another shape.
-// With shape.family: the tensor of that name, its row `context` for a group.
+// With shape.family: the I32 tensor of that name, its row `context` for a group.
 Result<SymbolModel> static_model(std::string_view stage, const Plane& plane,
                                  const SymbolShape& shape, const SymbolGroups& groups,
                                  int precision);

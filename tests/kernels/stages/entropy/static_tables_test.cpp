@@ -72,6 +72,55 @@ TEST(StaticTables, HostileValuesAreTamed) {
   EXPECT_EQ(model.frequency, (std::vector<std::uint16_t>{1, 16380, 1, 2}));
 }
 
+// What profiles were before they kept counts; frames of both are the same.
+TEST(StaticTables, CountsGiveTheFrequenciesThatWereKeptBefore) {
+  const auto stage = make_entropy_stage(rans_row(), "static");
+  const TestPlace learnt;
+  TestPlane plane = gaussian_plane(500, same_bits(6, 5), 3);
+  plane.shape.context = {0, 0, 1, 1, 1, 2};
+  const Profile profile = calibrated(*stage, learnt.plane, plane);
+  const std::string name = static_tables_name("rans", learnt.plane);
+  ASSERT_EQ(profile.require(name, DType::kU8, -1)->rank, 1);
+  std::vector<std::int32_t> kept;
+  for (std::size_t column = 0; column < 6; ++column) {
+    std::vector<std::uint64_t> weights(32, 1);
+    for (std::size_t i = column; i < plane.symbols.size(); i += 6) weights[plane.symbols[i]] += 256;
+    std::uint16_t frequencies[32];
+    normalize_frequencies(weights, kPrecision, frequencies);
+    kept.insert(kept.end(), frequencies, frequencies + 32);
+  }
+  Profile old;
+  put_table(old, learnt.plane, {6, 32}, kept);
+  const auto groups = SymbolGroups::of(plane.shape).value();
+  for (const int precision : {14, 16}) {
+    const auto now =
+        static_model("rans", TestPlace(&profile).plane, plane.shape, groups, precision).value();
+    const auto before =
+        static_model("rans", TestPlace(&old).plane, plane.shape, groups, precision).value();
+    EXPECT_EQ(now.frequency, before.frequency);
+  }
+}
+
+TEST(StaticTables, DamagedCountsAreRefused) {
+  const auto stage = make_entropy_stage(rans_row(), "static");
+  const TestPlace learnt;
+  const TestPlane plane = gaussian_plane(100, same_bits(4, 4), 1);
+  const Profile right = calibrated(*stage, learnt.plane, plane);
+  const std::string name = static_tables_name("rans", learnt.plane);
+  const TensorView tensor = right.require(name, DType::kU8, -1).value();
+  const auto groups = SymbolGroups::of(plane.shape).value();
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, tensor.bytes() - 1}) {
+    Profile profile;
+    profile.put(name, DType::kU8, {static_cast<std::int64_t>(bytes)}, {tensor.data, bytes});
+    const auto model = static_model("rans", TestPlace(&profile).plane, {}, groups, kPrecision);
+    ASSERT_FALSE(model.has_value()) << bytes;
+    EXPECT_EQ(model.error().code, ErrorCode::kCorrupt);
+  }
+  const auto more = SymbolGroups::of({.bits = same_bits(5, 4), .context = {0, 1, 2, 3, 4}});
+  EXPECT_FALSE(
+      static_model("rans", TestPlace(&right).plane, {}, more.value(), kPrecision).has_value());
+}
+
 TEST(StaticTables, LearnFromSymbolsOnly) {
   const auto calibration = make_entropy_stage(rans_row(), "auto")->calibration();
   const TestPlace place;

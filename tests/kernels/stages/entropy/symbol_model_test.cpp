@@ -52,6 +52,23 @@ TEST(NormalizeFrequencies, ManyRareSymbolsBesideACommonOne) {
   EXPECT_EQ(frequencies[0], 1);
 }
 
+TEST(NormalizeCounts, IsTheSameAsOfTheirWeights) {
+  std::mt19937 generator(2);
+  for (int trial = 0; trial < 400; ++trial) {
+    std::vector<std::uint32_t> counts(std::size_t{2} << trial % 8);
+    const std::uint32_t most = trial % 3 == 0 ? kCountMost : 1U << trial % 12;
+    for (auto& count : counts) count = generator() % 4 == 0 ? generator() % (most + 1) : 0;
+    if (trial % 5 == 0) counts.assign(counts.size(), 0);
+    if (trial % 5 == 1) counts.back() = most;
+    std::vector<std::uint64_t> weights;
+    for (const std::uint32_t count : counts) weights.push_back(std::uint64_t{256} * count + 1);
+    std::vector<std::uint16_t> frequencies(counts.size());
+    const int precision = trial % 2 == 0 ? 14 : 16;
+    normalize_counts(counts, precision, frequencies.data());
+    EXPECT_EQ(frequencies, normalized(weights, precision)) << trial;
+  }
+}
+
 TEST(Log2, IsWithinItsPrecision) {
   for (const std::uint64_t value : {1ULL, 2ULL, 3ULL, 1000ULL, 16383ULL, 1ULL << 40, ~0ULL}) {
     EXPECT_NEAR(log2_q8(value) / 256.0, std::log2(static_cast<double>(value)), 0.01) << value;
