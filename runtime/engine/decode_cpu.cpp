@@ -54,6 +54,29 @@ class DecodeCpu final : public DecodeEngine {
     return {};
   }
 
+  // As a batch of sequences that share their blocks, each a token longer than the one before: in
+  // every layer a step stores the rows of all before it attends for any.
+  Status append(KvPool& pool, KvSequence& sequence, std::span<const TokenId> tokens,
+                std::span<float> logits) override {
+    const auto vocab = static_cast<std::size_t>(spec_.vocab);
+    if (logits.size() != tokens.size() * vocab)
+      return invalid("append needs logits for each token");
+    for (std::size_t first = 0; first < tokens.size(); first += kDecodeBatchMax) {
+      const std::size_t count =
+          std::min(static_cast<std::size_t>(kDecodeBatchMax), tokens.size() - first);
+      std::vector<KvSequence> steps(count, sequence);
+      std::vector<KvSequence*> pointers;
+      for (std::size_t i = 0; i < count; ++i) {
+        steps[i].tokens += static_cast<std::int64_t>(i);
+        pointers.push_back(&steps[i]);
+      }
+      SLUICE_TRY(decode(pool, pointers, tokens.subspan(first, count),
+                        logits.subspan(first * vocab, count * vocab)));
+      sequence.tokens += static_cast<std::int64_t>(count);
+    }
+    return {};
+  }
+
  private:
   Status check_sizes(const KvPool& pool, std::span<KvSequence* const> sequences,
                      std::span<const TokenId> tokens, std::span<float> logits) const {

@@ -102,6 +102,21 @@ class DecodeEngine {
   virtual Status decode(KvPool& pool, std::span<KvSequence* const> sequences,
                         std::span<const TokenId> tokens, std::span<float> logits) = 0;
 
+  // Known tokens of one sequence: row i of `logits` (tokens.size() * vocab floats) is what decode()
+  // writes for tokens[i] once those before it are there, bit for bit, and usually sooner.
+  virtual Status append(KvPool& pool, KvSequence& sequence, std::span<const TokenId> tokens,
+                        std::span<float> logits) {
+    const auto vocab = static_cast<std::size_t>(spec().vocab);
+    if (logits.size() != tokens.size() * vocab) {
+      return make_error(ErrorCode::kInvalidArgument, "append needs logits for each token");
+    }
+    KvSequence* const sequences[] = {&sequence};
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      SLUICE_TRY(decode(pool, sequences, tokens.subspan(i, 1), logits.subspan(i * vocab, vocab)));
+    }
+    return {};
+  }
+
   virtual const ModelSpec& spec() const = 0;
 };
 

@@ -13,6 +13,7 @@
 #include "runtime/codec/cache_file.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/evaluation/item.hpp"
+#include "runtime/evaluation/log_rows.hpp"
 #include "runtime/evaluation/outcome.hpp"
 #include "runtime/model/model_file.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
@@ -26,9 +27,6 @@ struct EvaluationModel {
   // A user's text in the model's chat template, as tokens.
   std::function<Result<std::vector<TokenId>>(const std::string& text)> encode_prompt;
 };
-
-// One row of log-probabilities for each token that is judged.
-using LogRows = std::vector<std::vector<float>>;
 
 inline constexpr std::int64_t kOwnTokens = 16;  // of the model's own answer, at most
 
@@ -54,6 +52,13 @@ Result<Reference> make_reference(const EvaluationItem& item, const EvaluationMod
 Result<Outcome> measure_outcome(const Reference& reference, const kernels::Pipeline& pipeline,
                                 const std::shared_ptr<const kernels::Profile>& profile,
                                 const EvaluationModel& model, DecodeEngine& decode);
+
+// Of several pipelines, the same to the bit and sooner: their answers go on side by side, and all
+// their caches are held at once.
+Result<std::vector<Outcome>> measure_outcomes(
+    const Reference& reference, std::span<const kernels::Pipeline* const> pipelines,
+    const std::shared_ptr<const kernels::Profile>& profile, const EvaluationModel& model,
+    DecodeEngine& decode);
 
 // Of any cache that takes the reference's place, its rows as in DecodedCache (`positions`:
 // [layer][kv_head]; empty: all were kept): what diagnosis wants. Bytes and times are not set.

@@ -196,6 +196,45 @@ TEST(DecodeCpu, AttendsToTheRowsOfEachHeadAlone) {
   }
 }
 
+// `count` tokens at once after `before` of them one by one, some rows of which are dropped.
+std::vector<float> appended(DecodeEngine& engine, const std::vector<TokenId>& tokens,
+                            std::size_t before, bool at_once) {
+  const auto vocab = static_cast<std::size_t>(engine.spec().vocab);
+  const std::int64_t blocks = kv_blocks_for(static_cast<std::int64_t>(tokens.size()));
+  auto pool = pool_for(engine.spec(), DType::kBF16, blocks);
+  KvSequence sequence{pool->acquire(blocks).value(), 0};
+  std::vector<float> ignored(before * vocab);
+  engine.DecodeEngine::append(*pool, sequence, std::span(tokens).first(before), ignored).value();
+  drop_rows(*pool, sequence, is_dropped);
+  const auto rest = std::span(tokens).subspan(before);
+  std::vector<float> logits(rest.size() * vocab);
+  if (at_once) {
+    engine.append(*pool, sequence, rest, logits).value();
+  } else {
+    engine.DecodeEngine::append(*pool, sequence, rest, logits).value();
+  }
+  EXPECT_EQ(sequence.tokens, static_cast<std::int64_t>(tokens.size()));
+  return logits;
+}
+
+TEST(DecodeCpu, AppendedTokensGiveTheBitsOfOneStepEach) {
+  const TinyModel model(tiny_spec());
+  auto engine = create_decode_cpu(model, {.threads = 2}).value();
+  const auto tokens = random_tokens(140 + 37, model.spec().vocab, 6);  // three steps, two splits
+  EXPECT_EQ(appended(*engine, tokens, 140, true), appended(*engine, tokens, 140, false));
+}
+
+TEST(DecodeCpu, AppendWantsLogitsOfEveryToken) {
+  const TinyModel model(tiny_spec());
+  auto engine = create_decode_cpu(model, {.threads = 1}).value();
+  auto pool = pool_for(model.spec(), DType::kBF16, 1);
+  KvSequence sequence{pool->acquire(1).value(), 0};
+  const TokenId tokens[] = {1, 2};
+  std::vector<float> logits(static_cast<std::size_t>(model.spec().vocab));
+  EXPECT_FALSE(engine->append(*pool, sequence, tokens, logits));
+  EXPECT_EQ(sequence.tokens, 0);
+}
+
 TEST(DecodeCpu, NoDroppedRowsChangeNoBit) {
   const TinyModel model(tiny_spec());
   const auto tokens = random_tokens(150, model.spec().vocab, 4);
