@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pictures for reports, as SVG text: self-contained, readable on white and in grey, no fonts to
-// load.
+// load. Names and titles may be anything: they are escaped.
 #pragma once
 
 #include <optional>
@@ -32,16 +32,21 @@ struct XyChart {
   ChartAxis y;
   std::vector<ChartSeries> series;
 };
+// What is not positive lies at the low end of a logarithmic axis.
 std::string xy_chart_svg(const XyChart& chart);
 
 struct BarGroup {
   std::string name;
   std::vector<ChartPoint> bars;  // y, whiskers; one for each of BarChart::series, NaN: none
+  // A mark beside each bar, as many or none; NaN: none.
+  std::vector<double> references;
 };
+// Bars lie: a group's name, which may be long, is written left of it.
 struct BarChart {
   std::string title;
   std::string y_title;
   std::vector<std::string> series;
+  std::string reference_name;  // in the legend: whose figures the marks are
   std::vector<BarGroup> groups;
   std::optional<double> baseline;  // a line across
 };
