@@ -15,6 +15,9 @@ namespace sluice::launch {
 // configs/pipelines of the source tree, or share/sluice/pipelines beside an installed program.
 std::filesystem::path presets_folder();
 
+// Small parts of the tasks' data sets, likewise: configs/tasks or share/sluice/tasks.
+std::filesystem::path tasks_folder();
+
 // profiles/<fingerprint>.safetensors in the cache folder: what `sluice codec calibrate` writes. The
 // file need not be there.
 std::filesystem::path default_profile_path(std::uint64_t model_fingerprint);
