@@ -28,12 +28,18 @@ std::filesystem::path presets_folder() { return shared_path("pipelines", "config
 
 std::filesystem::path tasks_folder() { return shared_path("tasks", "configs/tasks"); }
 
+std::filesystem::path tasks_folder() { return shared_path("tasks", "configs/tasks"); }
+
 std::filesystem::path calibration_text() {
   return shared_path("calibration.txt", "launch/calibration.txt");
 }
 
 std::filesystem::path default_profile_path(std::uint64_t model_fingerprint) {
   return cache_folder() / "profiles" / fmt::format("{:016x}.safetensors", model_fingerprint);
+}
+
+std::filesystem::path default_levels_path(std::uint64_t model_fingerprint) {
+  return cache_folder() / "profiles" / fmt::format("{:016x}.levels.yaml", model_fingerprint);
 }
 
 Result<std::shared_ptr<const kernels::Profile>> open_profile(

@@ -22,6 +22,12 @@ std::filesystem::path tasks_folder();
 // file need not be there.
 std::filesystem::path default_profile_path(std::uint64_t model_fingerprint);
 
+// The tasks' own small slices of their data sets (configs/tasks): what is asked without --data.
+std::filesystem::path tasks_folder();
+
+// profiles/<fingerprint>.levels.yaml in the cache folder: what `sluice profile` writes.
+std::filesystem::path default_levels_path(std::uint64_t model_fingerprint);
+
 // What `sluice codec calibrate` learns from unless told otherwise: a text that comes along.
 std::filesystem::path calibration_text();
 
