@@ -28,8 +28,6 @@ std::filesystem::path presets_folder() { return shared_path("pipelines", "config
 
 std::filesystem::path tasks_folder() { return shared_path("tasks", "configs/tasks"); }
 
-std::filesystem::path tasks_folder() { return shared_path("tasks", "configs/tasks"); }
-
 std::filesystem::path calibration_text() {
   return shared_path("calibration.txt", "launch/calibration.txt");
 }

@@ -22,9 +22,6 @@ std::filesystem::path tasks_folder();
 // file need not be there.
 std::filesystem::path default_profile_path(std::uint64_t model_fingerprint);
 
-// The tasks' own small slices of their data sets (configs/tasks): what is asked without --data.
-std::filesystem::path tasks_folder();
-
 // profiles/<fingerprint>.levels.yaml in the cache folder: what `sluice profile` writes.
 std::filesystem::path default_levels_path(std::uint64_t model_fingerprint);
 
