@@ -188,6 +188,24 @@ std::int64_t raw_bytes(const DumpedCache& cache) {
   return shape.layers * shape.kv_heads * shape.head_dim * cache.tokens() * 4;
 }
 
+Result<Trial> through_frames(const Reference& reference, const kernels::Pipeline& pipeline,
+                             const std::shared_ptr<const kernels::Profile>& profile, KvPool& pool,
+                             DecodeEngine& decode) {
+  CacheEncoding encoding;
+  encoding.question_tokens = reference.question_tokens;
+  double encode_s = 0.0;
+  double decode_s = 0.0;
+  const auto coded = SLUICE_TRY(encode_cache(reference.cache, pipeline, encoding, &encode_s));
+  const auto decoded = SLUICE_TRY(decode_cache(coded, profile, &decode_s));
+  auto trial = SLUICE_TRY(begin_trial(reference, {decoded.cache, decoded.positions}, pool, decode));
+  trial.outcome.pipeline = pipeline.name();
+  trial.outcome.raw_bytes = raw_bytes(reference.cache);
+  trial.outcome.bytes = static_cast<std::int64_t>(coded.frames.size());
+  trial.outcome.encode_s = encode_s;
+  trial.outcome.decode_s = decode_s;
+  return trial;
+}
+
 }  // namespace
 
 Result<Reference> make_reference(const EvaluationItem& item, const EvaluationModel& model,
@@ -221,22 +239,15 @@ Result<std::vector<Outcome>> measure_outcomes(
     const std::shared_ptr<const kernels::Profile>& profile, const EvaluationModel& model,
     DecodeEngine& decode) {
   const auto pool = SLUICE_TRY(pool_for(reference, pipelines.size(), decode));
-  CacheEncoding encoding;
-  encoding.question_tokens = reference.question_tokens;
   std::vector<Trial> trials;
   for (const kernels::Pipeline* pipeline : pipelines) {
-    double encode_s = 0.0;
-    double decode_s = 0.0;
-    const auto coded = SLUICE_TRY(encode_cache(reference.cache, *pipeline, encoding, &encode_s));
-    const auto decoded = SLUICE_TRY(decode_cache(coded, profile, &decode_s));
-    trials.push_back(
-        SLUICE_TRY(begin_trial(reference, {decoded.cache, decoded.positions}, *pool, decode)));
-    Outcome& outcome = trials.back().outcome;
-    outcome.pipeline = pipeline->name();
-    outcome.raw_bytes = raw_bytes(reference.cache);
-    outcome.bytes = static_cast<std::int64_t>(coded.frames.size());
-    outcome.encode_s = encode_s;
-    outcome.decode_s = decode_s;
+    auto trial = through_frames(reference, *pipeline, profile, *pool, decode);
+    if (!trial) {
+      return make_error(trial.error().code, "pipeline " + pipeline->name() + " on item " +
+                                                reference.item.id + " of task " +
+                                                reference.item.task + ": " + trial.error().message);
+    }
+    trials.push_back(std::move(*trial));
   }
   SLUICE_TRY(finish(reference, model, *pool, decode, trials));
   std::vector<Outcome> outcomes;
