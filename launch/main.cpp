@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "launch/codec.hpp"
+#include "launch/diagnose.hpp"
 #include "launch/doctor.hpp"
 #include "launch/environment.hpp"
 #include "launch/pair_launch.hpp"
@@ -131,6 +132,8 @@ int main(int argc, char** argv) {
   sluice::launch::CodecOptions codec;
   std::function<int()> chosen;
   add_codec(app, codec, chosen);
+  sluice::launch::DiagnoseOptions diagnose;
+  add_diagnose(app, diagnose, chosen);
   CLI11_PARSE(app, argc, argv);
 
   if (app.got_subcommand("serve")) return sluice::launch::run_serve(serve);

@@ -87,8 +87,7 @@ Diagnosis diagnose_layers(const LayerLosses& losses) {
   for (LayerDiagnosis& layer : diagnosis.layers) {
     layer.share = layer.alone.mean / std::max(sum, kLeastLoss);
     layer.deviations = deviations[static_cast<std::size_t>(layer.layer)];
-    layer.stands_out =
-        layer.deviations >= kStandsOutDeviations && layer.alone.mean > kLeastLoss;
+    layer.stands_out = layer.deviations >= kStandsOutDeviations && layer.alone.mean > kLeastLoss;
     if (layer.stands_out) diagnosis.standing_out.push_back(layer.layer);
   }
   const auto loss = [&](std::int32_t layer) {
@@ -125,13 +124,13 @@ void decide_fragile(const LayerLosses& losses, std::span<const ItemLosses> exact
     }
   }
   if (diagnosis.standing_out.empty()) {
-    diagnosis.reason = fmt::format(
-        "none: no layer's loss is {} robust deviations above the median layer's",
-        kStandsOutDeviations);
+    diagnosis.reason =
+        fmt::format("none: no layer's loss is {} robust deviations above the median layer's",
+                    kStandsOutDeviations);
   } else if (diagnosis.items < kDiagnosisItemsMin) {
-    diagnosis.reason = fmt::format("none: {} items are too few to be sure of {}; {} are needed",
-                                   diagnosis.items, listed(diagnosis.standing_out),
-                                   kDiagnosisItemsMin);
+    diagnosis.reason =
+        fmt::format("none: {} items are too few to be sure of {}; {} are needed", diagnosis.items,
+                    listed(diagnosis.standing_out), kDiagnosisItemsMin);
   } else if (best == nullptr) {
     const ExactLayers& first = diagnosis.sets.front();
     diagnosis.reason = fmt::format(

@@ -49,9 +49,8 @@ std::string percent(const Interval& share) {
 
 std::vector<LayerDiagnosis> worst_first(const Diagnosis& diagnosis) {
   auto layers = diagnosis.layers;
-  std::stable_sort(layers.begin(), layers.end(), [](const auto& a, const auto& b) {
-    return a.alone.mean > b.alone.mean;
-  });
+  std::stable_sort(layers.begin(), layers.end(),
+                   [](const auto& a, const auto& b) { return a.alone.mean > b.alone.mean; });
   return layers;
 }
 
@@ -160,7 +159,8 @@ std::string diagnosis_markdown(const DiagnosisSubject& subject,
   std::string text = fmt::format(
       "{}: {} items of {}. Loss is KL from the full cache along the gold answer, in thousandths of "
       "a nat a token; intervals are 95 %, bootstrap over items.\n\n"
-      "| bits | all layers quantized | NLL, relative | top-1 | worst layers alone (share of the sum; K, V alone) | "
+      "| bits | all layers quantized | NLL, relative | top-1 | worst layers alone (share of the "
+      "sum; K, V alone) | "
       "fragile |\n|---|---|---|---|---|---|\n",
       subject.model, subject.items.size(), names);
   for (const auto& [losses, diagnosis] : diagnosed) {
@@ -168,11 +168,11 @@ std::string diagnosis_markdown(const DiagnosisSubject& subject,
     std::string worst;
     for (std::size_t i = 0; i < std::min(kWorstShown, layers.size()); ++i) {
       const auto layer = static_cast<std::size_t>(layers[i].layer);
-      worst += fmt::format("{}{}{}: {} ({:.0f} %; {}, {})", i == 0 ? "" : "<br>", layer,
-                           layers[i].stands_out ? " (stands out)" : "",
-                           millinats(layers[i].alone.mean), 100.0 * layers[i].share,
-                           millinats(mean_kl(losses.key[layer])),
-                           millinats(mean_kl(losses.value[layer])));
+      worst +=
+          fmt::format("{}{}{}: {} ({:.0f} %; {}, {})", i == 0 ? "" : "<br>", layer,
+                      layers[i].stands_out ? " (stands out)" : "", millinats(layers[i].alone.mean),
+                      100.0 * layers[i].share, millinats(mean_kl(losses.key[layer])),
+                      millinats(mean_kl(losses.value[layer])));
     }
     text += fmt::format("| {} | {} | {:.4f} | {:.1f} % | {} | {} |\n", diagnosis.bits,
                         millinats(diagnosis.all), nll_relative(losses),
@@ -185,8 +185,7 @@ std::string diagnosis_markdown(const DiagnosisSubject& subject,
   return text;
 }
 
-std::string diagnosis_picture_name(std::span<const DiagnosedLayers> diagnosed,
-                                   std::size_t index) {
+std::string diagnosis_picture_name(std::span<const DiagnosedLayers> diagnosed, std::size_t index) {
   if (index == 0) return "diagnosis.svg";
   return fmt::format("diagnosis-{}bit.svg", diagnosed[index].diagnosis.bits);
 }
@@ -207,8 +206,7 @@ std::string diagnosis_picture(const DiagnosedLayers& diagnosed) {
     if (row.stands_out) point.label = std::to_string(row.layer);
   }
   chart.series = {std::move(alone), series_of("its K alone", losses.key),
-                  series_of("its V alone", losses.value),
-                  series_of("all but it", losses.but)};
+                  series_of("its V alone", losses.value), series_of("all but it", losses.but)};
   return xy_chart_svg(chart);
 }
 

@@ -28,8 +28,8 @@ Result<AnswerLoss> loss_of(const Reference& reference, const DumpedCache& cache,
   const auto pool =
       SLUICE_TRY(KvPool::create(kv_shape_of(engine.spec()), blocks_after(cache, more)));
   auto sequence = SLUICE_TRY(place_cache({cache, {}}, more, *pool));
-  const auto rows = SLUICE_TRY(rows_along(engine, *pool, sequence, fed,
-                                          static_cast<std::int64_t>(reference.answer.size())));
+  const auto rows = SLUICE_TRY(
+      rows_along(engine, *pool, sequence, fed, static_cast<std::int64_t>(reference.answer.size())));
   const auto found = compare_rows(reference.answer_rows, rows, reference.answer);
   return AnswerLoss{found.kl, found.nll, found.top1};
 }
@@ -37,8 +37,7 @@ Result<AnswerLoss> loss_of(const Reference& reference, const DumpedCache& cache,
 // All mixes of one item at one width, shared out among threads.
 class ItemRun {
  public:
-  ItemRun(const Reference& reference, const DumpedCache& quantized,
-          std::span<const LayerMix> mixes)
+  ItemRun(const Reference& reference, const DumpedCache& quantized, std::span<const LayerMix> mixes)
       : reference_(reference), quantized_(quantized), mixes_(mixes), losses_(mixes.size()) {}
 
   // `measured` is called now and then on this thread, with how many are.
@@ -150,8 +149,7 @@ Result<std::vector<MixLosses>> measure_mixes(std::span<const EvaluationItem> ite
   std::int64_t elements = 0;
   for (const EvaluationItem& item : items) {
     if (!measured(0)) return make_error(ErrorCode::kCancelled, "the diagnosis was stopped");
-    const auto reference =
-        make_reference(item, model, *engines.prefill, *engines.decode.front());
+    const auto reference = make_reference(item, model, *engines.prefill, *engines.decode.front());
     if (!reference) return about(item, reference.error());
     elements += reference->cache.tokens() * shape.layers * shape.kv_heads * shape.head_dim * 2;
     for (std::size_t width = 0; width < bits.size(); ++width) {

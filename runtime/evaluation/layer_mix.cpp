@@ -24,8 +24,7 @@ kernels::PipelineSpec layer_quantizer(int bits) {
           {{"rtn", {{"bits", static_cast<double>(bits)}, {"group", 32.0}}}}};
 }
 
-Result<QuantizedCache> quantize_cache(const DumpedCache& exact,
-                                      const kernels::Pipeline& pipeline) {
+Result<QuantizedCache> quantize_cache(const DumpedCache& exact, const kernels::Pipeline& pipeline) {
   const auto coded = SLUICE_TRY(encode_cache(exact, pipeline, {}, nullptr));
   auto decoded = SLUICE_TRY(decode_cache(coded, nullptr, nullptr));
   return QuantizedCache{std::move(decoded.cache), static_cast<std::int64_t>(coded.frames.size())};
