@@ -12,7 +12,8 @@ namespace sluice::scheduler {
 // One pipeline with its parameters. Means over the calibration items; costs on one thread of the
 // machine that measured.
 struct Level {
-  std::string pipeline;  // its preset's name
+  std::string pipeline;      // its preset's name
+  std::uint64_t stages = 0;  // pipeline_hash(): of the stages and parameters that were measured
   // Of frames, all layers: of each token, and of each prompt however long it is.
   double bytes_per_token = 0.0;
   double bytes_fixed = 0.0;

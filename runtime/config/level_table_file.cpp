@@ -54,6 +54,7 @@ constexpr std::string_view kLevels = "levels";
 
 constexpr Key<Level> kLevelKeys[] = {
     {"pipeline", &Level::pipeline},
+    {"stages", &Level::stages},
     {"bytes_per_token", &Level::bytes_per_token},
     {"bytes_fixed", &Level::bytes_fixed},
     {"encode_s_per_token", &Level::encode_s_per_token},
