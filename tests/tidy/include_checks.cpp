@@ -40,6 +40,7 @@ const std::vector<Dependency> kDependencies{
      {"nlohmann::"}},
     {"PCRE2", {"pcre2.h"}, {"runtime/tokenizer"}, {"pcre2_"}},
     {"utf8proc", {"utf8proc.h"}, {"runtime/tokenizer"}, {"utf8proc_"}},
+    {"MD4C", {"md4c"}, {"runtime/report"}, {"MD_"}},
     {"Highway", {"hwy/"}, {"kernels"}, {"hwy::"}},
     {"xxHash",
      {"xxhash.h"},
