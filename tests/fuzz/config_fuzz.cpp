@@ -6,6 +6,7 @@
 #include <string>
 
 #include "runtime/config/config.hpp"
+#include "runtime/config/study_config.hpp"
 #include "runtime/config/level_table_file.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -16,5 +17,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         sluice::runtime::parse_level_table(sluice::runtime::format_level_table(*table), "fuzz");
     if (again.value() != *table) std::abort();
   }
+  (void)sluice::runtime::parse_study(yaml, "fuzz", "no-presets");
   return 0;
 }
