@@ -142,10 +142,14 @@ bool is_taught(const kernels::PipelineSpec& spec, const kernels::CacheShape& sha
 }  // namespace
 
 Status calibrate(const CodecOptions& options) {
-  const auto specs = SLUICE_TRY(chosen_pipelines(options));
   runtime::ClusterConfig config;
   config.model.path = options.model;
   const LoadedModel model = SLUICE_TRY(load_model(config));
+  return calibrate(model, options);
+}
+
+Status calibrate(const LoadedModel& model, const CodecOptions& options) {
+  const auto specs = SLUICE_TRY(chosen_pipelines(options));
   const kernels::CacheShape shape = runtime::cache_shape_of(*model.file);
   const auto path =
       options.output.empty() ? default_profile_path(shape.model_fingerprint) : options.output;
