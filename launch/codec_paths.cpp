@@ -26,6 +26,8 @@ std::filesystem::path shared_path(const char* installed, const char* source) {
 
 std::filesystem::path presets_folder() { return shared_path("pipelines", "configs/pipelines"); }
 
+std::filesystem::path studies_folder() { return shared_path("studies", "configs/studies"); }
+
 std::filesystem::path tasks_folder() { return shared_path("tasks", "configs/tasks"); }
 
 std::filesystem::path calibration_text() {

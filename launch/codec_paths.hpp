@@ -15,6 +15,9 @@ namespace sluice::launch {
 // configs/pipelines of the source tree, or share/sluice/pipelines beside an installed program.
 std::filesystem::path presets_folder();
 
+// configs/studies or share/sluice/studies.
+std::filesystem::path studies_folder();
+
 // Small parts of the tasks' data sets, likewise: configs/tasks or share/sluice/tasks.
 std::filesystem::path tasks_folder();
 

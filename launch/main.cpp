@@ -11,8 +11,10 @@
 #include "launch/diagnose.hpp"
 #include "launch/doctor.hpp"
 #include "launch/environment.hpp"
+#include "launch/eval.hpp"
 #include "launch/pair_launch.hpp"
 #include "launch/pair_rank.hpp"
+#include "launch/profile.hpp"
 #include "launch/run.hpp"
 #include "launch/serve.hpp"
 
@@ -134,6 +136,10 @@ int main(int argc, char** argv) {
   add_codec(app, codec, chosen);
   sluice::launch::DiagnoseOptions diagnose;
   add_diagnose(app, diagnose, chosen);
+  sluice::launch::EvalOptions eval;
+  add_eval(app, eval, chosen);
+  sluice::launch::ProfileOptions profile;
+  add_profile(app, profile, chosen);
   CLI11_PARSE(app, argc, argv);
 
   if (app.got_subcommand("serve")) return sluice::launch::run_serve(serve);

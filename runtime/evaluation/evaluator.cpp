@@ -46,8 +46,9 @@ class EvaluationRun {
   Status run() {
     report();
     if (plan_.items().empty()) return {};
-    const auto prefill = SLUICE_TRY(PrefillEngine::create(
-        *model_.file, SLUICE_TRY(engine_options("cpu", "auto", std::max(1, threads_ / 2))), {}));
+    const auto prefill_options =
+        SLUICE_TRY(engine_options("cpu", "auto", std::max(1, threads_ / 2)));
+    const auto prefill = SLUICE_TRY(PrefillEngine::create(*model_.file, prefill_options, {}));
     std::vector<std::unique_ptr<DecodeEngine>> engines;
     for (int i = 0; i <= threads_; ++i) {
       engines.push_back(SLUICE_TRY(DecodeEngine::create(*model_.file, {.threads = 1})));

@@ -28,7 +28,7 @@ bool has_stage(const kernels::PipelineSpec& spec, std::string_view name) {
 // where a stage's of all pipelines, and without a dot where the model's: the fragile layers, which
 // `bottleneck` alone reads.
 bool is_read(const kernels::PipelineSpec& spec, std::string_view name) {
-  const auto tables = "." + std::string(kernels::calibrated_name(spec.name)) + ".";
+  const auto tables = fmt::format(".{}.", kernels::calibrated_name(spec.name));
   if (name.find(tables) != std::string_view::npos) return true;
   const auto dot = name.find('.');
   if (dot == std::string_view::npos) return has_stage(spec, "bottleneck");
