@@ -16,15 +16,15 @@
 namespace sluice::runtime {
 
 struct ItemRequest {
-  std::filesystem::path data;  // the folder with the data sets' files
-  std::int64_t count = 0;      // items wanted; fewer come if there are fewer
+  std::filesystem::path data = {};  // the folder with the data sets' files
+  std::int64_t count = 0;           // items wanted; fewer come if there are fewer
   std::uint64_t seed = 7;
   // Tokens of a text, for haystacks of a given length.
-  std::function<std::int64_t(std::string_view)> count_tokens;
+  std::function<std::int64_t(std::string_view)> count_tokens = {};
   // Needles only: a grid of these; empty: the task's own. Items go round the grid.
-  std::vector<std::int64_t> lengths;
-  std::vector<double> depths;
-  std::vector<std::int64_t> keys;
+  std::vector<std::int64_t> lengths = {};
+  std::vector<double> depths = {};
+  std::vector<std::int64_t> keys = {};
 };
 
 struct TaskRow {
