@@ -19,6 +19,7 @@
 #include "runtime/engine/cache_shape.hpp"
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/engine/error_weights.hpp"
+#include "runtime/model/half_tensors.hpp"
 #include "runtime/model/profile_file.hpp"
 #include "runtime/telemetry/progress_bar.hpp"
 
@@ -203,6 +204,7 @@ Status calibrate(const LoadedModel& model, const CodecOptions& options) {
     profile.erase(kernels::profile_name("fisher", true, layer));
     profile.erase(kernels::profile_name("fisher", false, layer));
   }
+  runtime::round_to_halves(profile);
   SLUICE_TRY(runtime::save_profile(path, profile));
   std::cout << fmt::format("{}: {} tensors, from {} prompts\n", path.string(),
                            profile.names().size(), lessons.size());

@@ -4,8 +4,11 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "kernels/core/dtype.hpp"
+#include "runtime/model/half_tensors.hpp"
 #include "runtime/model/printable.hpp"
 #include "runtime/model/safetensors_file.hpp"
 #include "runtime/model/safetensors_writer.hpp"
@@ -36,6 +39,23 @@ Result<std::uint64_t> fingerprint_of(const SafetensorsFile& file,
   return fingerprint;
 }
 
+// FP16 is how FP32 was kept: no stage asks for it.
+void put_tensor(const std::string& name, const TensorView& view, kernels::Profile& profile) {
+  std::vector<std::int64_t> shape(view.shape.begin(),
+                                  view.shape.begin() + static_cast<std::size_t>(view.rank));
+  if (view.dtype != DType::kF16) {
+    profile.put(name, view.dtype, std::move(shape), Bytes(view.data, view.bytes()));
+    return;
+  }
+  std::vector<float> values(static_cast<std::size_t>(view.elements()));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::uint16_t half = 0;  // a hostile file's may lie anywhere
+    std::memcpy(&half, view.data + i * sizeof half, sizeof half);
+    values[i] = f32_from_f16(half);
+  }
+  profile.put(name, DType::kF32, std::move(shape), std::as_bytes(std::span(values)));
+}
+
 }  // namespace
 
 Result<kernels::Profile> load_profile(const std::filesystem::path& path,
@@ -53,11 +73,9 @@ Result<kernels::Profile> load_profile(const std::filesystem::path& path,
     const auto view = file->tensor(name);
     if (!view)
       return corrupt(path, "the tensor " + printable(name) + " is of a type not read here");
-    bytes += view->bytes();
+    bytes += view->bytes() * (view->dtype == DType::kF16 ? 2 : 1);
     if (bytes > kProfileBytesMax) return corrupt(path, "is larger than a profile can be");
-    const auto rank = static_cast<std::size_t>(view->rank);
-    profile.put(name, view->dtype, {view->shape.begin(), view->shape.begin() + rank},
-                Bytes(view->data, view->bytes()));
+    put_tensor(name, *view, profile);
   }
   return profile;
 }
@@ -71,7 +89,17 @@ Status save_profile(const std::filesystem::path& path, const kernels::Profile& p
   tensors.push_back(
       {kFingerprintName,
        TensorView{.data = fingerprint, .dtype = DType::kU8, .rank = 1, .shape = {8}}});
-  for (const std::string& name : profile.names()) tensors.push_back({name, *profile.find(name)});
+  std::vector<std::vector<std::uint16_t>> halves;  // what views point to
+  for (const std::string& name : profile.names()) {
+    TensorView view = *profile.find(name);
+    auto exact = exact_halves(view);
+    if (!exact.empty()) {
+      halves.push_back(std::move(exact));
+      view.dtype = DType::kF16;
+      view.data = reinterpret_cast<const std::byte*>(halves.back().data());
+    }
+    tensors.push_back({name, view});
+  }
   return write_safetensors(path, tensors);
 }
 

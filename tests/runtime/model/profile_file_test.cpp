@@ -48,6 +48,24 @@ TEST_F(ProfileFile, AnEmptyProfileIsOne) {
   EXPECT_EQ(load_profile(path_, 5).value().hash(), profile.hash());
 }
 
+TEST_F(ProfileFile, WhatFitsHalvesTakesHalfTheBytes) {
+  std::vector<float> fits(10'000, 0.333251953125F);
+  std::vector<float> fits_not(10'000, 0.3333F);
+  std::uintmax_t bytes[2];
+  for (const bool half : {false, true}) {
+    kernels::Profile profile;
+    profile.model_fingerprint = 5;
+    profile.put("klt.basis.k.0", DType::kF32, {100, 100},
+                std::as_bytes(std::span(half ? fits : fits_not)));
+    save_profile(path_, profile).value();
+    bytes[half ? 1 : 0] = std::filesystem::file_size(path_);
+    const auto loaded = load_profile(path_, 5);
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    EXPECT_EQ(loaded->hash(), profile.hash());
+  }
+  EXPECT_EQ(bytes[0] - bytes[1], 20'000U);
+}
+
 TEST_F(ProfileFile, AnotherModelsIsRefused) {
   kernels::Profile profile;
   profile.model_fingerprint = 5;
