@@ -35,7 +35,8 @@ struct CacheEncoding {
   std::uint64_t seed = 0;
 };
 
-// On this thread. `seconds`: null, or gets what encoding took, scores not counted.
+// On this thread. `seconds`: null, or gets the processor's time that encoding took, scores not
+// counted.
 Result<CodedCache> encode_cache(const DumpedCache& cache, const kernels::Pipeline& pipeline,
                                 const CacheEncoding& options, double* seconds);
 
