@@ -145,18 +145,21 @@ Result<EvaluationItem> item_of(const Cell& cell, std::size_t round, const Haysta
   item.answers = {" " + needles.numbers[0]};
 
   const std::string tail = "\n\n" + item.question;
-  const std::int64_t room = cell.length - kTemplateTokens;
-  const std::int64_t bare = request.count_tokens(hide({}, needles, cell.depth, random) + tail);
-  if (bare > room) {
+  const SeededRandom places(request.seed, item.id, 1);
+  const std::int64_t room = cell.length - kAroundTokens;
+  std::int64_t left = room - request.count_tokens(hide({}, needles, cell.depth, places) + tail);
+  if (left < 0) {
     return wrong_grid("a length of " + std::to_string(cell.length) + " tokens has no room for " +
                       std::to_string(cell.keys) + " needles and the question");
   }
-  auto sentences = haystack.draw(room - bare, random);
   for (;;) {
-    item.prompt = hide(sentences, needles, cell.depth, random) + tail;
-    // Tokens that reach over the ends of sentences can be one or two more than counted.
-    if (sentences.empty() || request.count_tokens(item.prompt) <= room) return item;
-    sentences.pop_back();
+    SeededRandom drawing = random;
+    const auto sentences = haystack.draw(left, drawing);
+    item.prompt = hide(sentences, needles, cell.depth, places) + tail;
+    // Tokens that reach over the ends of sentences make some more than the sentences' own.
+    const std::int64_t over = request.count_tokens(item.prompt) - room;
+    if (over <= 0 || sentences.empty()) return item;
+    left -= over;
   }
 }
 

@@ -67,8 +67,8 @@ TEST(NeedleItems, AreAsLongAsAskedAndLieAsDeepAsAsked) {
   ASSERT_TRUE(items.has_value()) << items.error().message;
   for (const auto& item : *items) {
     const auto tokens = count_words(item.prompt);
-    EXPECT_LE(tokens, item.length - kTemplateTokens) << item.id;
-    EXPECT_GE(tokens, item.length - kTemplateTokens - 4) << item.id;
+    EXPECT_LE(tokens, item.length - kAroundTokens) << item.id;
+    EXPECT_GE(tokens, item.length - kAroundTokens - 4) << item.id;
     const auto sentences = hay(item);
     std::int64_t needles = 0;
     std::size_t asked = sentences.size();
@@ -125,10 +125,10 @@ TEST(NeedleItems, SayWhyAGridCannotBe) {
     return items ? std::string("no error") : items.error().message;
   };
   auto request = request_of(1);
-  request.lengths = {60};
+  request.lengths = {100};
   request.keys = {4};
   EXPECT_EQ(message(request),
-            "needle: a length of 60 tokens has no room for 4 needles and the question");
+            "needle: a length of 100 tokens has no room for 4 needles and the question");
   request = request_of(1);
   request.lengths = {0};
   EXPECT_EQ(message(request), "needle: a length of 0 tokens is not 1 to 1048576");
