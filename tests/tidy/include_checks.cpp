@@ -31,7 +31,9 @@ const std::vector<Dependency> kDependencies{
     {"UCX", {"ucp/", "uct/", "ucs/", "ucm/"}, {"comm/ucx"}, {"ucp_", "uct_", "ucs_"}},
     {"MPI", {"mpi.h", "mpi-ext.h"}, {"comm/bootstrap"}, {"MPI_"}},
     {"yaml-cpp", {"yaml-cpp/"}, {"runtime/config"}, {"YAML::"}},
-    {"LibTorch", {"torch/", "ATen/", "c10/", "caffe2/"}, {"runtime/engine"},
+    {"LibTorch",
+     {"torch/", "ATen/", "c10/", "caffe2/"},
+     {"runtime/engine"},
      {"torch::", "at::", "c10::"}},
     {"cpp-httplib", {"httplib.h"}, {"runtime/router"}, {"httplib::"}},
     {"nlohmann-json",
@@ -44,12 +46,18 @@ const std::vector<Dependency> kDependencies{
     {"Highway", {"hwy/"}, {"kernels"}, {"hwy::"}},
     {"xxHash",
      {"xxhash.h"},
-     {"kernels/stages", "kernels/pipeline", "runtime/transfer", "runtime/model"},
+     {"kernels/stages", "kernels/pipeline", "runtime/transfer", "runtime/model",
+      "runtime/evaluation"},
      {"XXH3_", "XXH64_"}},
-    {"CUDA", {"cuda_runtime", "cuda.h", "cuda_fp16", "cuda_bf16"}, {"kernels", "runtime/engine"},
+    {"CUDA",
+     {"cuda_runtime", "cuda.h", "cuda_fp16", "cuda_bf16"},
+     {"kernels", "runtime/engine"},
      {"cudaStream_t", "cudaError_t", "cudaEvent_t"}},
     {"CLI11", {"CLI/"}, {"launch"}, {"CLI::"}},
-    {"fmt", {"fmt/"}, {"launch", "runtime/codec", "runtime/telemetry"}, {"fmt::"}},
+    {"fmt",
+     {"fmt/"},
+     {"launch", "runtime/codec", "runtime/telemetry", "runtime/evaluation"},
+     {"fmt::"}},
     {"spdlog", {"spdlog/"}, {"launch", "runtime/telemetry"}, {"spdlog::"}},
 };
 
@@ -149,8 +157,9 @@ Findings check_one_dependency_one_folder(const SourceTree& tree) {
     for (const Dependency& dependency : kDependencies) {
       if (!starts_with_any(target, dependency.headers)) continue;
       if (!is_under_any(path, dependency.folders)) {
-        findings.push_back({path, line, std::string(dependency.name) + " belongs in " +
-                                            std::string(dependency.folders.front()) + "/ only"});
+        findings.push_back({path, line,
+                            std::string(dependency.name) + " belongs in " +
+                                std::string(dependency.folders.front()) + "/ only"});
       }
     }
   });
