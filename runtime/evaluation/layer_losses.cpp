@@ -56,6 +56,7 @@ class ItemRun {
     }
     lock.unlock();
     for (std::thread& thread : threads) thread.join();
+    measured(done_);
     if (failure_) return *failure_;
     if (stopped_) return make_error(ErrorCode::kCancelled, "the diagnosis was stopped");
     return {};
