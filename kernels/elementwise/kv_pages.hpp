@@ -9,7 +9,8 @@
 
 namespace sluice::kernels {
 
-enum class KvHalf : std::uint8_t { kKey, kValue };
+// kBoth is the codec's alone: a layer's K and then its V, side by side.
+enum class KvHalf : std::uint8_t { kKey, kValue, kBoth };
 
 // The pages' elements are kF32 (4 bytes) or kBF16 (2 bytes), by pages.element_bytes.
 DType kv_pages_dtype(const KvPages& pages);

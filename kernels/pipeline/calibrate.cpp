@@ -27,7 +27,7 @@ Status observe_group(const PipelineParts& parts, const EncodeTask& task, const S
   const TokenLevels levels = SLUICE_TRY(parts.selection(parts.shape).select(task));
   for (const Segment& segment : segments_to_encode(levels, 0, {0, parts.shape.kv_heads})) {
     if (parts.is_exact(segment)) continue;
-    for (const KvHalf half : kKvHalves) {
+    for (const KvHalf half : parts.planes_of(segment)) {
       SLUICE_TRY(observe_plane(parts.stages, parts.plane(task, segment, half),
                                parts.tile(task, segment, half), stage, learner, buffers));
     }
@@ -35,29 +35,46 @@ Status observe_group(const PipelineParts& parts, const EncodeTask& task, const S
   return {};
 }
 
-Status observe_cache(const PipelineParts& parts, const CalibrationCache& cache, const Stage& stage,
-                     Calibration& learner, Scratch::Buffers& buffers) {
-  LayerPlan plan;
+using LayerPlans = std::vector<LayerPlan>;  // by cache
+
+Result<LayerPlans> plans_of(const PipelineParts& parts, std::span<const CalibrationCache> caches) {
+  LayerPlans plans(caches.size());
   const Selection selection = parts.selection(parts.shape);
-  const bool is_planned = selection.needs_all_layers();
-  if (is_planned) {
-    plan = SLUICE_TRY(selection.plan_layers(cache.tokens, cache.scores, 0));
+  if (!selection.needs_all_layers()) return plans;
+  for (std::size_t i = 0; i < caches.size(); ++i) {
+    plans[i] = SLUICE_TRY(selection.plan_layers(caches[i].tokens, caches[i].scores, 0));
   }
+  return plans;
+}
+
+// The layers of one frame.
+EncodeTask task_of(const PipelineParts& parts, const CalibrationCache& cache, const LayerPlan& plan,
+                   std::int64_t layer) {
+  const auto first = static_cast<std::size_t>(layer);
+  const auto count =
+      static_cast<std::size_t>(std::min(parts.layers_per_frame, parts.shape.layers - layer));
+  EncodeTask task;
+  task.layer_first = layer;
+  task.pages = std::span(cache.pages).subspan(first, count);
+  task.last_token = cache.tokens;
+  if (parts.selection(parts.shape).needs_all_layers()) {
+    task.plan = &plan;
+    task.scores = cache.scores;
+  } else if (!cache.scores.empty()) {
+    task.scores = std::span(cache.scores).subspan(first, count);
+  }
+  return task;
+}
+
+// All caches' layers of a frame before the next ones': a stage may hold those alone.
+Status observe_caches(const PipelineParts& parts, std::span<const CalibrationCache> caches,
+                      const Stage& stage, Calibration& learner, Scratch::Buffers& buffers) {
+  const LayerPlans plans = SLUICE_TRY(plans_of(parts, caches));
   for (std::int64_t layer = 0; layer < parts.shape.layers; layer += parts.layers_per_frame) {
-    const auto first = static_cast<std::size_t>(layer);
-    const auto count =
-        static_cast<std::size_t>(std::min(parts.layers_per_frame, parts.shape.layers - layer));
-    EncodeTask task;
-    task.layer_first = layer;
-    task.pages = std::span(cache.pages).subspan(first, count);
-    task.last_token = cache.tokens;
-    if (is_planned) {
-      task.plan = &plan;
-      task.scores = cache.scores;
-    } else if (!cache.scores.empty()) {
-      task.scores = std::span(cache.scores).subspan(first, count);
+    for (std::size_t i = 0; i < caches.size(); ++i) {
+      SLUICE_TRY(observe_group(parts, task_of(parts, caches[i], plans[i], layer), stage, learner,
+                               buffers));
     }
-    SLUICE_TRY(observe_group(parts, task, stage, learner, buffers));
   }
   return {};
 }
@@ -90,9 +107,7 @@ Status calibrate(const PipelineSpec& spec, const CacheShape& shape,
   for (const StageList::Entry& entry : parts->stages.entries) {
     const auto learner = entry.stage->calibration();
     if (learner == nullptr || entry.row->role == StageRole::kSelect) continue;
-    for (const CalibrationCache& cache : caches) {
-      SLUICE_TRY(observe_cache(*parts, cache, *entry.stage, *learner, scratch.buffers()));
-    }
+    SLUICE_TRY(observe_caches(*parts, caches, *entry.stage, *learner, scratch.buffers()));
     Profile learnt = profile;  // it may hold what the stage learns from
     SLUICE_TRY(learner->finish(learnt));
     add_tensors(learnt, profile);

@@ -120,6 +120,10 @@ class PayloadDecoder {
         payload_(parts.payload),
         directory_(parts.directory) {}
 
+  std::span<const KvHalf> planes_of(const Segment& segment) const {
+    return is_exact(segment) ? std::span<const KvHalf>(kKvHalves) : parts_.stages.coded_halves();
+  }
+
   Status decode(const Segment& segment, KvHalf half) {
     const KvTile rows{.pages = placed_.pages(),
                       .half = half,
@@ -128,7 +132,7 @@ class PayloadDecoder {
                       .rows = segment.rows,
                       .next_rows = {}};
     const StageList& stages = parts_.stages;
-    if (parts_.header.is_raw || segment.level == kLevelExact || !stages.is_lossy()) {
+    if (is_exact(segment)) {
       const Bytes raw =
           SLUICE_TRY(take(static_cast<std::uint64_t>(segment.tokens()) *
                           static_cast<std::uint64_t>(rows.columns()) * sizeof(std::uint16_t)));
@@ -162,6 +166,10 @@ class PayloadDecoder {
   }
 
  private:
+  bool is_exact(const Segment& segment) const {
+    return parts_.header.is_raw || segment.level == kLevelExact || !parts_.stages.is_lossy();
+  }
+
   Result<Bytes> take(std::uint64_t bytes) {
     if (bytes > payload_.remaining()) return corrupt("contradicts its lengths");
     return payload_.get_bytes(bytes);
@@ -246,8 +254,9 @@ Result<FrameInfo> FrameDecoder::decode(
   const auto segments = segments_to_decode(parts.sets, header.first_token, target.row_first,
                                            {header.head_first, header.head_count});
   for (const Segment& segment : segments) {
-    SLUICE_TRY(payload.decode(segment, KvHalf::kKey));
-    SLUICE_TRY(payload.decode(segment, KvHalf::kValue));
+    for (const KvHalf half : payload.planes_of(segment)) {
+      SLUICE_TRY(payload.decode(segment, half));
+    }
   }
   SLUICE_TRY(payload.finish());
   SLUICE_TRY(placed.write_back());

@@ -61,10 +61,13 @@ template <class Element, class Body>
 HWY_INLINE void each_run(const KvTile& tile, const Body& body) {
   std::int64_t column = 0;
   const std::size_t ahead = std::min(tile.next_rows.size(), tile.rows.size());
+  const std::int64_t of_layer = (tile.half == KvHalf::kBoth ? 2 : 1) * tile.head_count;
   for (const KvPages& pages : tile.pages) {
-    const std::int64_t first = (tile.half == KvHalf::kKey ? 0 : pages.kv_heads) + tile.head_first;
+    const std::int64_t first = (tile.half == KvHalf::kValue ? pages.kv_heads : 0) + tile.head_first;
     // Head by head: a head's tokens follow each other in memory.
-    for (std::int64_t plane = first; plane < first + tile.head_count; ++plane) {
+    for (std::int64_t head = 0; head < of_layer; ++head) {
+      const std::int64_t of_values = head < tile.head_count ? 0 : pages.kv_heads - tile.head_count;
+      const std::int64_t plane = first + head + of_values;
       RunCursor<Element> here(pages, plane);
       RunCursor<Element> next(pages, plane);
       for (std::size_t row = 0; row < tile.rows.size(); ++row) {

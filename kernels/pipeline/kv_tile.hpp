@@ -13,7 +13,7 @@
 namespace sluice::kernels {
 
 // Rows of a plane and where they are: row i is token rows[i] of each layer's pages (FP32 or BF16,
-// reaching every row). Columns: [layer][head][head_dim].
+// reaching every row). Columns: [layer][head][head_dim], of kBoth [layer][K, V][head][head_dim].
 struct KvTile {
   std::span<const KvPages> pages;  // by layer
   KvHalf half = KvHalf::kKey;
@@ -26,7 +26,8 @@ struct KvTile {
   bool bypasses_cache = false;
 
   std::int64_t columns() const {
-    return static_cast<std::int64_t>(pages.size()) * head_count * pages.front().head_dim;
+    const std::int64_t halves = half == KvHalf::kBoth ? 2 : 1;
+    return static_cast<std::int64_t>(pages.size()) * halves * head_count * pages.front().head_dim;
   }
   KvTile part(std::int64_t first, std::int64_t count) const {
     KvTile tile = *this;

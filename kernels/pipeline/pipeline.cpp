@@ -39,7 +39,7 @@ Result<bool> put_coded(const PipelineParts& parts, const EncodeTask& task, Plane
                        std::span<const Segment> segments, FrameWriter& out, ByteWriter& directory) {
   const auto layers = static_cast<std::int64_t>(task.pages.size());
   for (const Segment& segment : segments) {
-    for (const KvHalf half : kKvHalves) {
+    for (const KvHalf half : parts.planes_of(segment)) {
       const KvTile rows = parts.tile(task, segment, half);
       if (parts.is_exact(segment)) {
         std::byte* to = out.reserve(parts.raw_bytes({&segment, 1}, layers) / 2);

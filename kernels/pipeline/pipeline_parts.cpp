@@ -79,7 +79,7 @@ Status PipelineParts::check_profile() const {
     task.scores = std::span(scores).first(whole.needs_all_layers() ? scores.size() : count);
     SLUICE_TRY(whole.select(task));
     if (!stages.uses_profile()) continue;
-    for (const KvHalf half : kKvHalves) {
+    for (const KvHalf half : stages.coded_halves()) {
       std::byte room[4096];
       FrameWriter out(room);
       SLUICE_TRY(encode_plane(stages, plane(task, nothing, half), tile(task, nothing, half), out,

@@ -19,8 +19,6 @@
 
 namespace sluice::kernels {
 
-inline constexpr KvHalf kKvHalves[] = {KvHalf::kKey, KvHalf::kValue};
-
 struct PipelineParts {
   // Does not ask whether the profile holds what the stages need: see check_profile().
   static Result<std::unique_ptr<PipelineParts>> make(const PipelineSpec& spec,
@@ -42,6 +40,10 @@ struct PipelineParts {
   FrameHeader header(const EncodeTask& task, const TokenLevels& levels) const;
   Plane plane(const EncodeTask& task, const Segment& segment, KvHalf half) const;
   KvTile tile(const EncodeTask& task, const Segment& segment, KvHalf half) const;
+  // The planes that a segment is coded as, in order.
+  std::span<const KvHalf> planes_of(const Segment& segment) const {
+    return is_exact(segment) ? std::span<const KvHalf>(kKvHalves) : stages.coded_halves();
+  }
   // Sent as BF16 rows.
   bool is_exact(const Segment& segment) const {
     return segment.level == kLevelExact || !stages.is_lossy();

@@ -110,8 +110,7 @@ class PlaneEncoder {
         // Infinity and NaN are what does not vanish when taken from itself.
         const float value = to.row(row)[column];
         if (value - value == 0.0F) continue;
-        const std::int64_t layer = column / (plane_.head_count * plane_.shape->head_dim);
-        return not_finite(plane_, layer, &tile.rows[0] - &source_.rows[0] + row);
+        return not_finite(plane_, column, &tile.rows[0] - &source_.rows[0] + row);
       }
     }
     return make_error(ErrorCode::kInternal, "a tile is finite and is not");

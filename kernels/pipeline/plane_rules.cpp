@@ -14,10 +14,12 @@ bool is_consistent(const SymbolShape& shape, std::int64_t columns, std::int64_t 
          std::all_of(shape.bits.begin(), shape.bits.end(), [](int bits) { return bits <= 8; });
 }
 
-Error not_finite(const Plane& plane, std::int64_t layer, std::int64_t row) {
+Error not_finite(const Plane& plane, std::int64_t column, std::int64_t row) {
+  const std::int64_t half = column / (plane.head_count * plane.shape->head_dim);
+  const std::int64_t layer = half / plane.halves();
+  const bool is_key = plane.is_joint() ? half % 2 == 0 : plane.is_key();
   return make_error(ErrorCode::kInvalidArgument,
-                    std::string(plane.is_key() ? "K" : "V") +
-                        " holds a NaN or an infinity in layer " +
+                    std::string(is_key ? "K" : "V") + " holds a NaN or an infinity in layer " +
                         std::to_string(plane.layer_first + layer) + " at token " +
                         std::to_string(plane.positions[static_cast<std::size_t>(row)]) +
                         ", and its pipeline keeps finite numbers only");

@@ -17,8 +17,8 @@ inline constexpr std::int64_t kWideningMax = 4;
 // A quantizer's symbols of rows with so many columns, and its row_multiple().
 bool is_consistent(const SymbolShape& shape, std::int64_t columns, std::int64_t multiple);
 
-// A row of the plane, and a layer of its layers, in which a NaN or an infinity was found.
-Error not_finite(const Plane& plane, std::int64_t layer, std::int64_t row);
+// A row of the plane, and a column of the plane's, in which a NaN or an infinity was found.
+Error not_finite(const Plane& plane, std::int64_t column, std::int64_t row);
 
 // kCorrupt.
 Error wrong_symbols();

@@ -29,6 +29,7 @@ LayerScores summed(std::span<const LayerScores> layers) {
     for (std::size_t i = 0; i < std::min(sum.peak.size(), layer.peak.size()); ++i) {
       sum.peak[i] = std::max(sum.peak[i], layer.peak[i]);
     }
+    add(sum.reconstruction, layer.reconstruction);
     sum.similarity += layer.similarity;
   }
   sum.similarity /= static_cast<float>(layers.size());
@@ -60,6 +61,7 @@ Status Selection::check_scores(std::span<const LayerScores> scores, std::int64_t
         layer.window_first <= tokens && is_there(needs.window_tokens > 0, layer.window) &&
         is_there(needs.peak, layer.peak) && is_there(needs.accumulated, layer.accumulated) &&
         is_there(needs.expected, layer.expected) &&
+        is_there(needs.reconstruction, layer.reconstruction) &&
         is_there(needs.output_norm, layer.output_norm) &&
         is_there(needs.output_norm, layer.expected_output);
     if (!is_whole) {

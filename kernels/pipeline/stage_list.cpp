@@ -88,6 +88,15 @@ Status StageList::check_neighbours() const {
           (is_first ? std::string("the pipeline's beginning") : described(*entries[i - 1].row)));
     }
   }
+  if (quantize == nullptr || !quantize->joins_halves()) return {};
+  for (const Entry& entry : entries) {
+    const bool is_asked =
+        entry.row->role == StageRole::kTransform || entry.row->role == StageRole::kCorrect;
+    if (!is_asked || entry.stage->takes_joint_planes()) continue;
+    return invalid("stage " + described(*entry.row) +
+                   " works on K and on V apart: it does not fit a quantize stage that codes them "
+                   "together");
+  }
   return {};
 }
 

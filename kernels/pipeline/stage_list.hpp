@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -15,6 +16,9 @@ namespace sluice::kernels {
 
 const char* stage_role_name(StageRole role);
 
+inline constexpr KvHalf kKvHalves[] = {KvHalf::kKey, KvHalf::kValue};
+inline constexpr KvHalf kKvJoint[] = {KvHalf::kBoth};
+
 struct StageList {
   // kInvalidArgument names the stage or the wrong pair of neighbours.
   static Result<StageList> from_spec(const PipelineSpec& spec);
@@ -25,6 +29,11 @@ struct StageList {
 
   // Anything between the rows and the frame but BF16's rounding.
   bool is_lossy() const { return quantize != nullptr || !transforms.empty(); }
+  // The planes that a segment is coded as, if it is not sent as it is.
+  std::span<const KvHalf> coded_halves() const {
+    return quantize != nullptr && quantize->joins_halves() ? std::span<const KvHalf>(kKvJoint)
+                                                           : std::span<const KvHalf>(kKvHalves);
+  }
   // Rows must be there before the first tile is coded.
   bool needs_all_rows() const;
   // What the decoder does depends on the profile. A stage that reads it has a calibration().

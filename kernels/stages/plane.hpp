@@ -34,7 +34,8 @@ inline constexpr std::uint8_t kLevelDropped = 0;
 inline constexpr std::uint8_t kLevelsMax = 8;
 inline constexpr std::uint8_t kLevelExact = 255;  // BF16 as it is: no transform, no quantizer
 
-// K or V of some heads of some layers, for some tokens. Columns: [layer][head][head_dim].
+// K or V of some heads of some layers, for some tokens. Columns: [layer][head][head_dim]. A joint
+// plane (kBoth) has both: [layer][K, V][head][head_dim].
 struct Plane {
   const CacheShape* shape = nullptr;
   const Profile* profile = nullptr;  // may be null
@@ -48,8 +49,10 @@ struct Plane {
   std::span<const std::int32_t> positions;  // of its rows, ascending: the original positions
   std::span<const float> importance;        // encoder only, by row; may be empty
 
-  std::int64_t columns() const { return layer_count * head_count * shape->head_dim; }
+  std::int64_t columns() const { return layer_count * halves() * head_count * shape->head_dim; }
   bool is_key() const { return half == KvHalf::kKey; }
+  bool is_joint() const { return half == KvHalf::kBoth; }
+  std::int64_t halves() const { return is_joint() ? 2 : 1; }
 };
 
 }  // namespace sluice::kernels

@@ -12,6 +12,7 @@
 #include "kernels/stages/quantize/kvtc/kvtc.hpp"
 #include "kernels/stages/quantize/mxfp4/mxfp4.hpp"
 #include "kernels/stages/quantize/nvfp4/nvfp4.hpp"
+#include "kernels/stages/quantize/predict/predict.hpp"
 #include "kernels/stages/quantize/rtn/rtn.hpp"
 #include "kernels/stages/quantize/turbo/turbo.hpp"
 #include "kernels/stages/quantize/uniform/uniform.hpp"
@@ -91,6 +92,7 @@ std::span<const StageRow> stage_table() {
       kvquant_row(),
       kvtc_row(),
       waterfill_row(),
+      predict_row(),
       // correct
       gear_row(),
       // entropy

@@ -60,6 +60,8 @@ class Stage {
   // True: it learns, chooses or codes for all KV heads of a layer together, and cannot for a part
   // of them as it does for all.
   virtual bool needs_all_heads() const { return false; }
+  // It works on a joint plane as well. Of transforms and corrections; others are never asked.
+  virtual bool takes_joint_planes() const { return false; }
 };
 
 // ---- Select: which tokens are sent, and at which level. ----------------------------------------
@@ -200,6 +202,8 @@ class QuantizeStage : public Stage {
  public:
   StageRole role() const final { return StageRole::kQuantize; }
   virtual bool needs_all_rows() const { return false; }
+  // True: it codes a segment's K and V together, as one joint plane.
+  virtual bool joins_halves() const { return false; }
   // A tile has a multiple of this many rows, but for the last one (groups along tokens).
   virtual std::int64_t row_multiple() const { return 1; }
   virtual Result<std::unique_ptr<QuantizePlan>> begin_encode(const Plane& plane,

@@ -176,7 +176,9 @@ class DeviceEncoder {
     for (std::int64_t row = 0; row < rows_; ++row) {
       for (std::int64_t layer = 0; layer < layers; ++layer) {
         const std::uint8_t* flags = not_finite_.data() + area(layer * rows_ + row, heads);
-        if (std::count(flags, flags + heads, 0) != heads) return not_finite(plane_, layer, row);
+        if (std::count(flags, flags + heads, 0) != heads) {
+          return not_finite(plane_, layer * heads * tile_.pages.front().head_dim, row);
+        }
       }
     }
     return {};

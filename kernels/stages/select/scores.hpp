@@ -19,8 +19,12 @@ struct ScoreNeeds {
   bool output_norm = false;  // with it, what values amount to behind the output projection
   bool queries = false;      // the window's queries themselves (DSA's indexer)
   bool similarity = false;   // of the residual stream before and after attention (Squeeze)
+  // What repeating the prompt needs (KVzip): from a second pass, not from prefill itself.
+  bool reconstruction = false;
 
-  bool any() const { return window_tokens > 0 || accumulated || expected || queries || similarity; }
+  bool any() const {
+    return window_tokens > 0 || accumulated || expected || queries || similarity || reconstruction;
+  }
 
   // Also what another stage wants. Windows differ by stage: the largest wins, and a stage that
   // wanted another one refuses it.
@@ -33,6 +37,7 @@ struct ScoreNeeds {
     output_norm |= other.output_norm;
     queries |= other.queries;
     similarity |= other.similarity;
+    reconstruction |= other.reconstruction;
   }
 };
 
@@ -50,8 +55,9 @@ struct LayerScores {
   std::vector<float> expected;
   std::vector<float> expected_output;
   std::vector<float> output_norm;
-  std::vector<float> queries;  // [window][heads][head_dim], after RoPE
-  float similarity = 0.0F;     // mean cosine over tokens, in [-1, 1]
+  std::vector<float> reconstruction;  // the largest weight while the prompt is repeated
+  std::vector<float> queries;         // [window][heads][head_dim], after RoPE
+  float similarity = 0.0F;            // mean cosine over tokens, in [-1, 1]
 };
 
 }  // namespace sluice::kernels

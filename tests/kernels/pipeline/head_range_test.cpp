@@ -46,7 +46,7 @@ std::vector<LayerScores> share_of(std::vector<LayerScores> all, HeadRange heads)
     layer.kv_heads = heads.count;
     for (std::vector<float>* values :
          {&layer.window, &layer.peak, &layer.accumulated, &layer.expected, &layer.output_norm,
-          &layer.expected_output}) {
+          &layer.expected_output, &layer.reconstruction}) {
       if (values->empty()) continue;
       *values = {values->begin() + heads.first * tokens,
                  values->begin() + (heads.first + heads.count) * tokens};
@@ -190,7 +190,7 @@ INSTANTIATE_TEST_SUITE_P(HeadRanges, ByHead, ::testing::ValuesIn(by_head()),
 
 // Every stage takes a part of the heads or says that it cannot.
 TEST(HeadRanges, AStageThatNeedsAllHeadsSaysSo) {
-  const std::vector<std::string> whole_only = {"kvtc", "klt", "prefix", "waterfill"};
+  const std::vector<std::string> whole_only = {"kvtc", "klt", "prefix", "waterfill", "predict"};
   const std::vector<std::string> selects_by_all = {"adakv", "random", "nacl"};
   const auto is_in = [](const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();

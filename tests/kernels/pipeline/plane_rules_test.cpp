@@ -33,15 +33,22 @@ TEST(SymbolShapes, MustFitTheRows) {
 
 TEST(NotFinite, NamesLayerAndToken) {
   const std::vector<std::int32_t> positions{4, 9, 17};
+  CacheShape shape;
+  shape.head_dim = 4;
   Plane plane;
+  plane.shape = &shape;
+  plane.head_count = 3;
   plane.layer_first = 8;
   plane.half = KvHalf::kValue;
   plane.positions = positions;
-  const Error error = not_finite(plane, 2, 1);
+  const Error error = not_finite(plane, 2 * plane.head_count * shape.head_dim, 1);
   EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(error.message,
             "V holds a NaN or an infinity in layer 10 at token 9, and its pipeline keeps finite "
             "numbers only");
+  // Of a joint plane, the sixth block of columns is V of its third layer.
+  plane.half = KvHalf::kBoth;
+  EXPECT_EQ(not_finite(plane, 5 * plane.head_count * shape.head_dim, 1).message, error.message);
 }
 
 }  // namespace

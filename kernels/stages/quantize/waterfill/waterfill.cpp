@@ -8,87 +8,28 @@
 #include <utility>
 
 #include "kernels/stages/quantize/waterfill/deviation_class.hpp"
+#include "kernels/stages/quantize/waterfill/water_symbols.hpp"
 
 namespace sluice::kernels {
 namespace {
 
 // The first tokens are like no others.
 constexpr std::int32_t kSinkTokens = 4;
-constexpr float kStepMin = 1e-20F;
-constexpr float kStepMax = 1e20F;
-constexpr float kNumberMax = 0x1p30F;     // larger ones are cut
-constexpr float kValueMax = 0x1.fep127F;  // BF16's largest number
 
-constexpr std::array kParameters = {
-    ParameterRow{"step", ParameterKind::kNumber, 0.5F, kStepMin, kStepMax, "",
-                 "of every component, in the transform's unit"},
-    ParameterRow{"levels", ParameterKind::kList, 0, 1e-3F, 1e3F, "",
-                 "factors on the step, by token level; 1 if not given"},
-    ParameterRow{"rounding", ParameterKind::kNumber, 0.35F, 0.1F, 0.5F, "",
-                 "added to |x| / step before the floor: less than 0.5 widens the zero"},
-};
+constexpr std::array kParameters = {kWaterStep, kWaterLevels, kWaterRounding};
 
-// What both sides know of a plane: its step, its components' classes, and what numbers stand for.
+// What both sides know of a plane.
 struct Water {
-  float step = 1.0F;
-  float rounding = 0.5F;
-  SymbolShape shape;               // contexts are the classes
-  const float* offsets = nullptr;  // [classes][kWaterOffsets], the profile's
-
-  float value(std::size_t column, std::int32_t number) const {
-    const std::int32_t size = std::abs(number);
-    float at = static_cast<float>(size);
-    if (size < kWaterOffsets) {
-      at += offsets[static_cast<std::size_t>(shape.context[column]) * kWaterOffsets +
-                    static_cast<std::size_t>(size)];
-    }
-    at = std::min(at * step, kValueMax);
-    return number < 0 ? -at : at;
-  }
+  WaterScale scale;
+  SymbolShape shape;  // contexts are the classes
 };
-
-// Of each column: where its symbols end.
-struct Reaches {
-  explicit Reaches(const SymbolShape& shape) {
-    for (const std::uint16_t of_column : shape.context) {
-      const WaterAlphabet alphabet = WaterAlphabet::of(of_column);
-      reach.push_back(alphabet.reach);
-      escape.push_back(alphabet.escape);
-    }
-  }
-  std::vector<std::int32_t> reach;
-  std::vector<std::uint8_t> escape;
-};
-
-// Loops without a branch, which the compiler turns into vectors.
-void numbers_of(const float* values, std::size_t count, float inverse, float rounding,
-                std::int32_t* numbers) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const float size = std::fabs(values[i]) * inverse + rounding;
-    const auto number = static_cast<std::int32_t>(size < kNumberMax ? size : kNumberMax);
-    numbers[i] = values[i] < 0.0F ? -number : number;
-  }
-}
-
-// Whether any number escapes.
-bool symbols_of(const std::int32_t* numbers, const Reaches& reaches, std::uint8_t* symbols) {
-  std::uint32_t escapes = 0;
-  const std::size_t count = reaches.reach.size();
-  const std::int32_t* reach = reaches.reach.data();
-  const std::uint8_t* escape = reaches.escape.data();
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::int32_t shifted = numbers[i] + reach[i];
-    const bool is_beyond = shifted < 0 || shifted > 2 * reach[i];
-    escapes |= static_cast<std::uint32_t>(is_beyond);
-    symbols[i] = is_beyond ? escape[i] : static_cast<std::uint8_t>(shifted);
-  }
-  return escapes != 0;
-}
 
 class Encoder final : public QuantizePlan {
  public:
   explicit Encoder(Water water)
-      : water_(std::move(water)), reaches_(water_.shape), numbers_(water_.shape.bits.size()) {}
+      : water_(std::move(water)),
+        reaches_(water_.shape.context),
+        numbers_(water_.shape.bits.size()) {}
   const SymbolShape& symbols() const override { return water_.shape; }
   std::size_t side_bytes_max(std::int64_t rows) const override {
     return static_cast<std::size_t>(rows) * water_.shape.bits.size() * sizeof(std::int32_t);
@@ -96,12 +37,12 @@ class Encoder final : public QuantizePlan {
 
   std::size_t encode(std::int64_t /*row_first*/, ConstMatrix rows, std::uint8_t* symbols,
                      std::byte* side) override {
-    const float inverse = 1.0F / water_.step;
+    const float inverse = 1.0F / water_.scale.step;
     const std::size_t columns = numbers_.size();
     std::byte* at = side;
     for (std::int64_t row = 0; row < rows.rows; ++row, symbols += columns) {
-      numbers_of(rows.row(row), columns, inverse, water_.rounding, numbers_.data());
-      if (!symbols_of(numbers_.data(), reaches_, symbols)) continue;
+      water_numbers({rows.row(row), columns}, inverse, water_.scale.rounding, numbers_.data());
+      if (!water_symbols(numbers_, reaches_, 0, symbols)) continue;
       for (std::size_t column = 0; column < columns; ++column) {
         if (symbols[column] != reaches_.escape[column]) continue;
         std::memcpy(at, &numbers_[column], sizeof numbers_[column]);
@@ -113,14 +54,14 @@ class Encoder final : public QuantizePlan {
 
  private:
   Water water_;
-  Reaches reaches_;
+  WaterReaches reaches_;
   std::vector<std::int32_t> numbers_;  // of a row
 };
 
 class Decoder final : public DequantizePlan {
  public:
   explicit Decoder(Water water)
-      : water_(std::move(water)), reaches_(water_.shape), tables_(by_class(water_)) {}
+      : water_(std::move(water)), reaches_(water_.shape.context), tables_(water_.scale.values()) {}
   const SymbolShape& symbols() const override { return water_.shape; }
 
   Result<std::size_t> decode(std::int64_t /*row_first*/, const std::uint8_t* symbols, Bytes side,
@@ -139,30 +80,16 @@ class Decoder final : public DequantizePlan {
         }
         std::memcpy(&number, side.data() + used, sizeof number);
         used += sizeof number;
-        number = std::clamp(number, -(1 << 30), 1 << 30);
-        values[column] = water_.value(static_cast<std::size_t>(column), number);
+        number = std::clamp(number, -kWaterNumberMax, kWaterNumberMax);
+        values[column] = water_.scale.value(classes[column], number);
       }
     }
     return used;
   }
 
  private:
-  // Every class's value of every symbol.
-  static std::vector<float> by_class(const Water& water) {
-    Water each = water;
-    each.shape.context.resize(1);
-    std::vector<float> tables;
-    for (int c = 0; c < kDeviationClasses; ++c) {
-      each.shape.context[0] = static_cast<std::uint16_t>(c);
-      for (int symbol = 0; symbol < kWaterSymbols; ++symbol) {
-        tables.push_back(each.value(0, symbol - WaterAlphabet::of(c).reach));
-      }
-    }
-    return tables;
-  }
-
   Water water_;
-  Reaches reaches_;
+  WaterReaches reaches_;
   std::vector<float> tables_;  // [classes][symbols]
 };
 
@@ -235,16 +162,10 @@ class Waterfill final : public QuantizeStage {
         SLUICE_TRY(plane.profile->require(water_offset_name(plane.tables), DType::kF32,
                                           std::int64_t{kDeviationClasses} * kWaterOffsets));
     Water water;
-    water.step = parameters_.number("step");
-    water.rounding = parameters_.number("rounding");
-    water.offsets = offsets.as<float>();
-    const auto levels = parameters_.list("levels");
-    if (!levels.empty()) {
-      const std::size_t level = std::max<std::size_t>(plane.level, 1) - 1;
-      water.step *= levels[std::min(level, levels.size() - 1)];
-    }
+    water.scale = WaterScale::of(parameters_, plane.level);
+    water.scale.offsets = offsets.as<float>();
     for (std::int64_t column = 0; column < columns; ++column) {
-      const int of_column = deviation_class(variances.as<float>()[column], water.step);
+      const int of_column = deviation_class(variances.as<float>()[column], water.scale.step);
       water.shape.context.push_back(static_cast<std::uint16_t>(of_column));
       water.shape.bits.push_back(WaterAlphabet::of(of_column).bits);
     }

@@ -9,16 +9,19 @@
 namespace sluice::kernels {
 namespace {
 
-constexpr std::array<ParameterRow, 1> kRows{
+constexpr std::array<ParameterRow, 2> kRows{
     {{"layers", ParameterKind::kList, 0.0F, 0.0F, 65535.0F, "",
-      "which; none: those of the profile's fragile_layers"}}};
+      "which; none: those of the profile's fragile_layers"},
+     {"otherwise", ParameterKind::kList, 0.0F, 0.0F, 65535.0F, "",
+      "which, where no profile says what is fragile; none: that is an error"}}};
 
 // The profile's tensor: a list of layers, INT32.
 constexpr const char* kFragileLayers = "fragile_layers";
 
 class Bottleneck final : public SelectStage {
  public:
-  explicit Bottleneck(std::vector<float> layers) : layers_(std::move(layers)) {}
+  Bottleneck(std::vector<float> layers, std::vector<float> otherwise)
+      : layers_(std::move(layers)), otherwise_(std::move(otherwise)) {}
 
   Status select(const SelectInput& input, SelectState& state) const override {
     if (!SLUICE_TRY(is_fragile(input))) return {};
@@ -30,10 +33,10 @@ class Bottleneck final : public SelectStage {
 
  private:
   Result<bool> is_fragile(const SelectInput& input) const {
-    if (!layers_.empty()) {
-      return std::find(layers_.begin(), layers_.end(), static_cast<float>(input.layer)) !=
-             layers_.end();
-    }
+    if (!layers_.empty()) return is_among(layers_, input.layer);
+    const bool is_diagnosed =
+        input.profile != nullptr && input.profile->find(kFragileLayers).has_value();
+    if (!is_diagnosed && !otherwise_.empty()) return is_among(otherwise_, input.layer);
     if (input.profile == nullptr) {
       return make_error(ErrorCode::kNotFound,
                         "stage 'bottleneck' names no layers, and the model has no profile");
@@ -44,13 +47,20 @@ class Bottleneck final : public SelectStage {
            begin + fragile.elements();
   }
 
+  static bool is_among(const std::vector<float>& layers, std::int64_t layer) {
+    return std::find(layers.begin(), layers.end(), static_cast<float>(layer)) != layers.end();
+  }
+
   std::vector<float> layers_;
+  std::vector<float> otherwise_;
 };
 
 Result<std::unique_ptr<Stage>> create(const Parameters& parameters) {
   const auto layers = parameters.list("layers");
+  const auto otherwise = parameters.list("otherwise");
   return std::unique_ptr<Stage>(
-      std::make_unique<Bottleneck>(std::vector<float>(layers.begin(), layers.end())));
+      std::make_unique<Bottleneck>(std::vector<float>(layers.begin(), layers.end()),
+                                   std::vector<float>(otherwise.begin(), otherwise.end())));
 }
 
 }  // namespace

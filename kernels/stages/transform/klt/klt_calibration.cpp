@@ -8,43 +8,15 @@
 #include <span>
 #include <utility>
 
+#include "kernels/stages/transform/linear_algebra/cholesky.hpp"
 #include "kernels/stages/transform/linear_algebra/eigen.hpp"
 #include "kernels/stages/transform/linear_algebra/moments.hpp"
 #include "kernels/stages/transform/linear_algebra/multiply.hpp"
-#include "kernels/stages/transform/linear_algebra/row_operations.hpp"
 
 namespace sluice::kernels {
 namespace {
 
 Matrix64 square(std::vector<double>& values, std::int64_t n) { return {values.data(), n, n, n}; }
-
-// `matrix` becomes L with L L' = matrix, zeros above the diagonal. False: not positive definite.
-bool cholesky(std::vector<double>& matrix, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    double* row = matrix.data() + i * n;
-    for (std::int64_t j = 0; j < i; ++j) {
-      const double* earlier = matrix.data() + j * n;
-      row[j] = (row[j] - dot(row, earlier, j)) / earlier[j];
-    }
-    const double pivot = row[i] - dot(row, row, i);
-    if (!(pivot > 0) || !(pivot <= 1e300)) return false;
-    row[i] = std::sqrt(pivot);
-    std::fill(row + i + 1, row + n, 0.0);
-  }
-  return true;
-}
-
-// Rows u_i of `vectors` become u_i L^-1: solves x L = u from the last column on.
-void divide_rows(std::vector<double>& vectors, const std::vector<double>& lower, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    double* x = vectors.data() + i * n;
-    for (std::int64_t c = n - 1; c >= 0; --c) {
-      const double* row = lower.data() + c * n;
-      x[c] = x[c] / row[c];
-      add_scaled(-x[c], row, x, c);
-    }
-  }
-}
 
 std::vector<float> narrow(const std::vector<double>& values, std::int64_t count) {
   std::vector<float> result(static_cast<std::size_t>(count));
@@ -111,24 +83,13 @@ class KltCalibration final : public Calibration {
     return found->second;
   }
 
-  // The block's part of the layer's weight, on its diagonal; empty if none is asked for.
+  // The block's part of the layer's weight; empty if none is asked for.
   Result<std::vector<double>> weight_of(const Gathered& gathered, std::int64_t block,
                                         const Profile& profile) const {
-    std::vector<double> weight;
-    if (!settings_.is_weighted) return weight;
+    if (!settings_.is_weighted) return std::vector<double>();
     const std::int64_t n = gathered.blocks.front().columns();
     const std::int64_t width = n * static_cast<std::int64_t>(gathered.blocks.size());
-    const TensorView view =
-        SLUICE_TRY(profile.require(gathered.weight, DType::kF32, width * width));
-    double diagonal = 0;
-    for (std::int64_t r = 0; r < n; ++r) {
-      const float* row = view.as<float>() + (block * n + r) * width + block * n;
-      weight.insert(weight.end(), row, row + n);
-      diagonal += row[r];
-    }
-    const double added = settings_.regularize * diagonal / static_cast<double>(n);
-    for (std::int64_t r = 0; r < n; ++r) weight[static_cast<std::size_t>(r * n + r)] += added;
-    return weight;
+    return weight_part(profile, gathered.weight, {block * n, n, width}, settings_.regularize);
   }
 
   Status finish_layer(const Gathered& gathered, Profile& profile) const {
@@ -175,6 +136,23 @@ std::int64_t KltSettings::rank(std::int64_t columns) const {
 
 std::string klt_tensor_name(const char* what, const Plane& plane, std::int64_t layer) {
   return profile_name("klt." + std::string(plane.tables) + "." + what, plane.is_key(), layer);
+}
+
+Result<std::vector<double>> weight_part(const Profile& profile, const std::string& name,
+                                        WeightPart part, double regularize) {
+  const std::int64_t n = part.size;
+  const TensorView view = SLUICE_TRY(profile.require(name, DType::kF32, part.width * part.width));
+  std::vector<double> weight;
+  weight.reserve(static_cast<std::size_t>(n * n));
+  double diagonal = 0;
+  for (std::int64_t r = 0; r < n; ++r) {
+    const float* row = view.as<float>() + (part.first + r) * part.width + part.first;
+    weight.insert(weight.end(), row, row + n);
+    diagonal += row[r];
+  }
+  const double added = regularize * diagonal / static_cast<double>(n);
+  for (std::int64_t r = 0; r < n; ++r) weight[static_cast<std::size_t>(r * n + r)] += added;
+  return weight;
 }
 
 Result<KltBasis> klt_basis(const std::vector<double>& covariance, std::vector<double> weight,

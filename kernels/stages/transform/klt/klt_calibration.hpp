@@ -39,6 +39,16 @@ struct KltBasis {
 Result<KltBasis> klt_basis(const std::vector<double>& covariance, std::vector<double> weight,
                            std::int64_t n);
 
+// Rows and columns [first, first + size) of the profile's weight `name`, FP32 [width][width], with
+// `regularize` of the part's mean diagonal added to its diagonal.
+struct WeightPart {
+  std::int64_t first = 0;
+  std::int64_t size = 0;
+  std::int64_t width = 0;
+};
+Result<std::vector<double>> weight_part(const Profile& profile, const std::string& name,
+                                        WeightPart part, double regularize);
+
 std::unique_ptr<Calibration> calibrate_klt(const KltSettings& settings);
 
 }  // namespace sluice::kernels

@@ -23,12 +23,12 @@ namespace sluice::kernels {
 namespace {
 
 // out (+)= a * b by strides: a transposed factor is one with its strides exchanged.
-template <class In, class Out>
+template <class InA, class InB, class Out>
 struct Product {
-  const In* a;
+  const InA* a;
   std::size_t a_row;
   std::size_t a_depth;
-  const In* b;
+  const InB* b;
   std::size_t b_depth;
   std::size_t b_column;
   Out* out;
@@ -111,9 +111,9 @@ void edge_tile(const T* a, const T* b, std::size_t depth, bool starts, T* out, s
 }
 
 // Rows [first, first + kRowTile) and on, to tiles [depth][kRowTile]; zeros below the last row.
-template <class In, class T>
-void pack_rows(const Product<In, T>& product, std::size_t first, std::size_t rows, std::size_t k,
-               std::size_t depth, T* packed) {
+template <class In, class InB, class T>
+void pack_rows(const Product<In, InB, T>& product, std::size_t first, std::size_t rows,
+               std::size_t k, std::size_t depth, T* packed) {
   for (std::size_t top = 0; top < rows; top += kRowTile, packed += kRowTile * depth) {
     const std::size_t height = std::min(kRowTile, rows - top);
     if (height < kRowTile) std::fill_n(packed, kRowTile * depth, T{0});
@@ -126,9 +126,9 @@ void pack_rows(const Product<In, T>& product, std::size_t first, std::size_t row
   }
 }
 
-template <class In, class T>
-void pack_panel(const Product<In, T>& product, std::size_t first, std::size_t panel, std::size_t k,
-                std::size_t depth, T* packed) {
+template <class InA, class In, class T>
+void pack_panel(const Product<InA, In, T>& product, std::size_t first, std::size_t panel,
+                std::size_t k, std::size_t depth, T* packed) {
   const std::size_t columns = std::min(panel, product.columns - first);
   const In* from = product.b + first * product.b_column + k * product.b_depth;
   if (columns < panel) std::fill_n(packed, panel * depth, T{0});
@@ -153,8 +153,8 @@ HWY_INLINE std::size_t panel_width(std::size_t columns_left) {
   return columns_left <= kLanes<T> ? kLanes<T> : kPanelVectors * kLanes<T>;
 }
 
-template <std::size_t kVectors, class In, class T>
-void panel_times_rows(const Product<In, T>& product, const T* rows_packed, const T* panel,
+template <std::size_t kVectors, class InA, class InB, class T>
+void panel_times_rows(const Product<InA, InB, T>& product, const T* rows_packed, const T* panel,
                       std::size_t depth, std::size_t first_row, std::size_t rows,
                       std::size_t column, bool starts) {
   const std::size_t columns = std::min(kVectors * kLanes<T>, product.columns - column);
@@ -170,8 +170,8 @@ void panel_times_rows(const Product<In, T>& product, const T* rows_packed, const
   }
 }
 
-template <class In, class T>
-void run(const Product<In, T>& product) {
+template <class InA, class InB, class T>
+void run(const Product<InA, InB, T>& product) {
   const std::size_t width_max = kPanelVectors * kLanes<T>;
   const std::size_t depth_max = std::min(kDepth, product.depth);
   const std::size_t columns_max = product.columns + width_max;
@@ -200,9 +200,10 @@ void run(const Product<In, T>& product) {
   }
 }
 
-void product_f32(const Product<float, float>& product) { run(product); }
-void product_f32_to_f64(const Product<float, double>& product) { run(product); }
-void product_f64(const Product<double, double>& product) { run(product); }
+void product_f32(const Product<float, float, float>& product) { run(product); }
+void product_bf16(const Product<float, Bf16, float>& product) { run(product); }
+void product_f32_to_f64(const Product<float, float, double>& product) { run(product); }
+void product_f64(const Product<double, double, double>& product) { run(product); }
 
 }  // namespace
 }  // namespace sluice::kernels::HWY_NAMESPACE
@@ -213,22 +214,28 @@ namespace sluice::kernels {
 namespace {
 
 HWY_EXPORT(product_f32);
+HWY_EXPORT(product_bf16);
 HWY_EXPORT(product_f32_to_f64);
 HWY_EXPORT(product_f64);
 
-void dispatch(const Product<float, float>& product) { HWY_DYNAMIC_DISPATCH(product_f32)(product); }
-void dispatch(const Product<float, double>& product) {
+void dispatch(const Product<float, float, float>& product) {
+  HWY_DYNAMIC_DISPATCH(product_f32)(product);
+}
+void dispatch(const Product<float, Bf16, float>& product) {
+  HWY_DYNAMIC_DISPATCH(product_bf16)(product);
+}
+void dispatch(const Product<float, float, double>& product) {
   HWY_DYNAMIC_DISPATCH(product_f32_to_f64)(product);
 }
-void dispatch(const Product<double, double>& product) {
+void dispatch(const Product<double, double, double>& product) {
   HWY_DYNAMIC_DISPATCH(product_f64)(product);
 }
 
 enum class Turned { kNone, kA, kB };
 
 // The sizes of a product, checked, and its strides.
-template <class T, class In, class Out>
-void product(In a, In b, Out out, Turned turned, bool adds = false) {
+template <class A, class B, class Out>
+void product(A a, B b, Out out, Turned turned, bool adds = false) {
   const std::int64_t rows = turned == Turned::kA ? a.columns : a.rows;
   const std::int64_t depth = turned == Turned::kA ? a.rows : a.columns;
   const std::int64_t columns = turned == Turned::kB ? b.rows : b.columns;
@@ -241,7 +248,9 @@ void product(In a, In b, Out out, Turned turned, bool adds = false) {
     }
     return;
   }
-  Product<T, std::remove_reference_t<decltype(*out.data)>> task{};
+  Product<std::remove_cvref_t<decltype(*a.data)>, std::remove_cvref_t<decltype(*b.data)>,
+          std::remove_cvref_t<decltype(*out.data)>>
+      task{};
   task.a = a.data;
   task.a_row = turned == Turned::kA ? 1 : static_cast<std::size_t>(a.stride);
   task.a_depth = turned == Turned::kA ? static_cast<std::size_t>(a.stride) : 1;
@@ -259,22 +268,25 @@ void product(In a, In b, Out out, Turned turned, bool adds = false) {
 
 }  // namespace
 
-void multiply(ConstMatrix a, ConstMatrix b, Matrix out) {
-  product<float>(a, b, out, Turned::kNone);
+void multiply(ConstMatrix a, ConstMatrix b, Matrix out) { product(a, b, out, Turned::kNone); }
+void multiply(ConstMatrix a, ConstMatrixBf16 b, Matrix out) { product(a, b, out, Turned::kNone); }
+void multiply_add(ConstMatrix a, ConstMatrix b, Matrix out) {
+  product(a, b, out, Turned::kNone, true);
 }
-void multiply(ConstMatrix64 a, ConstMatrix64 b, Matrix64 out) {
-  product<double>(a, b, out, Turned::kNone);
+void multiply_add(ConstMatrix a, ConstMatrixBf16 b, Matrix out) {
+  product(a, b, out, Turned::kNone, true);
 }
+void multiply(ConstMatrix64 a, ConstMatrix64 b, Matrix64 out) { product(a, b, out, Turned::kNone); }
 void multiply_transposed(ConstMatrix a, ConstMatrix b, Matrix out) {
-  product<float>(a, b, out, Turned::kB);
+  product(a, b, out, Turned::kB);
 }
 void multiply_transposed(ConstMatrix64 a, ConstMatrix64 b, Matrix64 out) {
-  product<double>(a, b, out, Turned::kB);
+  product(a, b, out, Turned::kB);
 }
 void transposed_multiply(ConstMatrix a, ConstMatrix b, Matrix out) {
-  product<float>(a, b, out, Turned::kA);
+  product(a, b, out, Turned::kA);
 }
-void add_gram(ConstMatrix a, Matrix64 sum) { product<float>(a, a, sum, Turned::kA, true); }
+void add_gram(ConstMatrix a, Matrix64 sum) { product(a, a, sum, Turned::kA, true); }
 
 }  // namespace sluice::kernels
 #endif

@@ -6,6 +6,7 @@
 // is cut into blocks changes nothing. One thread. `out` overlaps neither factor.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "kernels/stages/matrix.hpp"
@@ -28,8 +29,26 @@ struct Matrix64 {
   operator ConstMatrix64() const { return {data, rows, columns, stride}; }  // NOLINT: only a view
 };
 
+// A factor that is kept as BF16.
+struct Bf16 {
+  std::uint16_t bits;
+  operator float() const {  // NOLINT: exact
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
+};
+struct ConstMatrixBf16 {
+  const Bf16* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t stride = 0;
+};
+
 // a [R][K], b [K][C], out [R][C].
 void multiply(ConstMatrix a, ConstMatrix b, Matrix out);
+void multiply(ConstMatrix a, ConstMatrixBf16 b, Matrix out);
+// Each sum begins with what `out` holds.
+void multiply_add(ConstMatrix a, ConstMatrix b, Matrix out);
+void multiply_add(ConstMatrix a, ConstMatrixBf16 b, Matrix out);
 void multiply(ConstMatrix64 a, ConstMatrix64 b, Matrix64 out);
 
 // a [R][K], b [C][K]: a times b's transpose.

@@ -3,18 +3,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "kernels/stages/transform/prefix/known_rows.hpp"
+
 namespace sluice::kernels {
 namespace {
-
-// Rows of the same tokens differ by the order of sums at most: their squared distance is below this
-// share of their squared length. Rows of other tokens are far beyond.
-constexpr float kSameShare = 1e-3F;
 
 constexpr std::array kParameters = {
     ParameterRow{"tokens", ParameterKind::kInteger, 64, 1, 4096, "",
@@ -61,15 +57,6 @@ Result<Known> known_rows(const Plane& plane, std::int64_t columns) {
   return Known{view.as<float>(), view.shape[0], columns};
 }
 
-float distance(const float* a, const float* b, std::int64_t count) {
-  float sum = 0.0F;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float difference = a[i] - (b == nullptr ? 0.0F : b[i]);
-    sum += difference * difference;
-  }
-  return sum;
-}
-
 class Forward final : public TransformPlan {
  public:
   Forward(const Plane& plane, const Known& known) : plane_(plane), known_(known) {}
@@ -84,8 +71,8 @@ class Forward final : public TransformPlan {
         continue;
       }
       // Nothing, rather than what the order of sums left: the same rows are the same.
-      const bool is_same = distance(from, known, known_.columns) <=
-                           kSameShare * distance(known, nullptr, known_.columns);
+      const bool is_same = squared_distance(from, known, known_.columns) <=
+                           kSameShare * squared_distance(known, nullptr, known_.columns);
       for (std::int64_t i = 0; i < known_.columns; ++i) {
         to[i] = is_same ? 0.0F : from[i] - known[i];
       }
@@ -119,67 +106,20 @@ class Inverse final : public InversePlan {
 
 class PrefixCalibration final : public Calibration {
  public:
-  explicit PrefixCalibration(std::int64_t tokens) : tokens_(tokens) {}
+  explicit PrefixCalibration(std::int64_t tokens) : learner_(tokens) {}
 
-  // A plane may hold part of a cache's tokens (a level): what is missing ends the prefix there, but
-  // for the first cache, whose parts come together.
   Status observe(const Plane& plane, ConstMatrix rows) override {
     SLUICE_TRY(check_plane(plane, rows.columns));
-    Learnt& learnt = learnt_[rows_name(plane)];
-    learnt.columns = rows.columns;
-    for (std::int64_t row = 0; row < rows.rows; ++row) {
-      const std::int32_t position = plane.positions[static_cast<std::size_t>(row)];
-      if (position >= tokens_) break;
-      auto& at = learnt.rows[position];
-      ++at.seen;
-      if (at.values.empty()) {
-        at.values.assign(rows.row(row), rows.row(row) + rows.columns);
-        continue;
-      }
-      const float share = kSameShare * distance(at.values.data(), nullptr, rows.columns);
-      at.is_same &= distance(rows.row(row), at.values.data(), rows.columns) <= share;
-    }
+    learner_.observe(rows_name(plane), plane.positions, rows);
     return {};
   }
-
-  // The prefix is as long as every layer, K and V, agree in every cache.
   Status finish(Profile& profile) override {
-    std::int64_t caches = 0;
-    for (const auto& [name, learnt] : learnt_) {
-      for (const auto& [position, row] : learnt.rows) caches = std::max(caches, row.seen);
-    }
-    std::int64_t common = tokens_;
-    for (const auto& [name, learnt] : learnt_) {
-      std::int64_t reached = 0;
-      for (const auto& [position, row] : learnt.rows) {
-        if (position != reached || !row.is_same || row.seen != caches) break;
-        ++reached;
-      }
-      common = std::min(common, reached);
-    }
-    for (const auto& [name, learnt] : learnt_) {
-      std::vector<float> kept;
-      for (const auto& [position, row] : learnt.rows) {
-        if (position >= common) break;
-        kept.insert(kept.end(), row.values.begin(), row.values.end());
-      }
-      profile.put(name, DType::kF32, {common, learnt.columns}, std::as_bytes(std::span(kept)));
-    }
+    learner_.finish(profile);
     return {};
   }
 
  private:
-  struct Row {
-    std::vector<float> values;
-    bool is_same = true;
-    std::int64_t seen = 0;
-  };
-  struct Learnt {
-    std::int64_t columns = 0;
-    std::map<std::int32_t, Row> rows;  // by position
-  };
-  std::int64_t tokens_;
-  std::map<std::string, Learnt> learnt_;
+  KnownRowsLearner learner_;
 };
 
 class Prefix final : public TransformStage {
@@ -202,8 +142,8 @@ class Prefix final : public TransformStage {
     for (std::int64_t row = 0; row < all.rows; ++row) {
       const float* at = known.at(plane.positions[static_cast<std::size_t>(row)]);
       if (at == nullptr) break;
-      with += distance(all.row(row), at, columns);
-      without += distance(all.row(row), nullptr, columns);
+      with += squared_distance(all.row(row), at, columns);
+      without += squared_distance(all.row(row), nullptr, columns);
     }
     const bool is_used = with < without;
     side.put(static_cast<std::uint8_t>(is_used ? 1 : 0));

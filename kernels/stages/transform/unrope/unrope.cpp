@@ -15,8 +15,9 @@ enum class Turn { kBack, kAgain };
 
 // K's task without a tile; pairs is 0 where nothing turns: V, and models without RoPE.
 struct Turning {
-  UnropeTask task;
+  UnropeTask task;  // of a joint plane: of one layer
   std::span<const std::int32_t> positions;
+  std::int64_t layers = 0;  // of a joint plane
 };
 
 Turning turning(const Plane& plane, Turn direction) {
@@ -26,7 +27,11 @@ Turning turning(const Plane& plane, Turn direction) {
   task.heads = plane.layer_count * plane.head_count;
   task.head_dim = plane.shape->head_dim;
   result.positions = plane.positions;
-  if (!plane.is_key()) return result;
+  if (plane.half == KvHalf::kValue) return result;
+  if (plane.is_joint()) {
+    result.layers = plane.layer_count;
+    task.heads = plane.head_count;
+  }
   task.radians = rope.radians_per_position.data();
   task.pairs = static_cast<std::int64_t>(rope.radians_per_position.size());
   task.is_interleaved = rope.is_interleaved;
@@ -47,8 +52,9 @@ UnropeTask task_of(const Turning& turning, ConstMatrix from, Matrix to) {
   return task;
 }
 
-// All rows of the plane.
+// All rows of the plane, which is not joint.
 Status run_on(DeviceQueue& queue, const Turning& turning, ConstMatrix from, Matrix to) {
+  if (turning.layers > 0) return no_device_code();
   UnropeTask task = task_of(turning, from, to);
   task.positions = SLUICE_TRY(upload(queue, turning.positions));
   task.radians =
@@ -70,7 +76,18 @@ void run(const Turning& turning, std::int64_t row_first, ConstMatrix from, Matri
                    row_first + from.rows <= static_cast<std::int64_t>(turning.positions.size()),
                "a tile outside the plane");
   task.positions = turning.positions.data() + row_first;
-  unrope_on_host(task);
+  if (turning.layers == 0) return unrope_on_host(task);
+  // Of a joint plane, every other part turns.
+  const std::int64_t part = task.heads * task.head_dim;
+  for (std::int64_t layer = 0; layer < turning.layers; ++layer) {
+    unrope_on_host(task);
+    for (std::int64_t row = 0; row < task.rows; ++row) {
+      std::copy_n(task.from + row * task.from_stride + part, part,
+                  task.to + row * task.to_stride + part);
+    }
+    task.from += 2 * part;
+    task.to += 2 * part;
+  }
 }
 
 class ForwardPlan final : public TransformPlan {
@@ -127,6 +144,7 @@ Status check(const Plane& plane, std::int64_t columns) {
 
 class UnropeStage final : public TransformStage {
  public:
+  bool takes_joint_planes() const override { return true; }
   Result<std::unique_ptr<TransformPlan>> begin_encode(const Plane& plane, std::int64_t columns,
                                                       ConstMatrix /*all*/,
                                                       ByteWriter& /*side*/) const override {
