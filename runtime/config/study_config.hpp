@@ -39,12 +39,13 @@ enum class StudyChart : std::uint8_t {
 
 struct Study {
   std::string name;
-  std::string title;
+  std::string title;     // Markdown, a line
   std::string question;  // Markdown: what is asked, and what others say, with the source
   std::vector<StudyTask> tasks;
   std::vector<StudyPipeline> pipelines;
   std::vector<StudyChart> charts;
-  std::string analysis;  // Markdown: what came of it
+  bool delta_statistics = false;  // with variance and entropy of differences between tokens
+  std::string analysis;           // Markdown: what came of it
 };
 
 // `file_name` without its folders and ending is the study's name. Pipelines named alone, and "all"

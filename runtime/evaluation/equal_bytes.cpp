@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -88,6 +89,25 @@ Levels levels_by_item(std::span<const Outcome> outcomes, std::span<const std::st
 }
 
 }  // namespace
+
+double ratio_at_equal_kl(std::span<const PipelineSummary> levels, double kl) {
+  std::vector<std::pair<double, double>> points;  // log KL, log ratio
+  for (const PipelineSummary& level : levels) {
+    points.emplace_back(std::log(std::max(level.kl.mean, kKlMin)), std::log(level.ratio.mean));
+  }
+  std::sort(points.begin(), points.end());
+  const double log_kl = std::log(std::max(kl, kKlMin));
+  if (points.empty() || log_kl < points.front().first) return 0.0;
+  for (std::size_t i = 1; i < points.size(); ++i) {
+    const auto& [low, low_ratio] = points[i - 1];
+    const auto& [high, high_ratio] = points[i];
+    if (log_kl > high) continue;
+    const double share = high > low ? (log_kl - low) / (high - low) : 1.0;
+    return std::exp(low_ratio + share * (high_ratio - low_ratio));
+  }
+  return log_kl > points.back().first ? std::numeric_limits<double>::infinity()
+                                      : std::exp(points.back().second);
+}
 
 std::vector<EqualBytes> compare_at_equal_bytes(std::span<const Outcome> outcomes,
                                                std::span<const std::string> levels,

@@ -38,4 +38,9 @@ std::vector<EqualBytes> compare_at_equal_bytes(std::span<const Outcome> outcomes
                                                std::span<const std::string> levels,
                                                const std::string& pipeline);
 
+// At equal loss: the ratio at which the family's mean KL is `kl`, between those of its levels,
+// interpolated likewise. Infinity: even its smallest level
+// loses less; 0: even its largest loses more.
+double ratio_at_equal_kl(std::span<const PipelineSummary> levels, double kl);
+
 }  // namespace sluice::runtime

@@ -13,6 +13,8 @@ constexpr double kMargin = 0.04;      // of the axis, on each side
 constexpr double kSteps = 6.0;        // about as many as an axis of 400 pixels has room for
 constexpr double kDecadesOnly = 2.7;  // from so many decades on, only their ends are written
 
+double signed_log(double value) { return std::copysign(std::log10(1.0 + std::abs(value)), value); }
+
 double round_step(double span) {
   const double power = std::pow(10.0, std::floor(std::log10(span / kSteps)));
   for (const double factor : {1.0, 2.0, 5.0}) {
@@ -41,7 +43,17 @@ AxisScale::AxisScale(std::span<const double> values, ChartScale scale) : scale_(
     high = has_any ? std::max(high, value) : value;
     has_any = true;
   }
-  scale == ChartScale::kLog ? span_logarithmic(low, high) : span_linear(low, high);
+  switch (scale) {
+    case ChartScale::kLinear:
+      span_linear(low, high);
+      break;
+    case ChartScale::kLog:
+      span_logarithmic(low, high);
+      break;
+    case ChartScale::kSignedLog:
+      span_signed(low, high);
+      break;
+  }
 }
 
 void AxisScale::span_linear(double low, double high) {
@@ -85,8 +97,30 @@ void AxisScale::span_logarithmic(double low, double high) {
   if (ticks_.size() < 4) add(std::array{1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0});
 }
 
+void AxisScale::span_signed(double low, double high) {
+  low_ = signed_log(std::min(low, -1.0));
+  high_ = signed_log(std::max(high, 1.0));
+  const double margin = kMargin * (high_ - low_);
+  low_ -= margin;
+  high_ += margin;
+  for (const double factors : {10.0, 3.0}) {
+    ticks_ = {0.0};
+    // Threes lie half way between tens.
+    for (double tick = 1.0; signed_log(tick) <= std::max(-low_, high_); tick *= 10.0) {
+      for (const double value : {tick, tick * factors}) {
+        if (value == tick * 10.0) continue;
+        if (signed_log(value) <= high_) ticks_.push_back(value);
+        if (signed_log(-value) >= low_) ticks_.push_back(-value);
+      }
+    }
+    if (ticks_.size() >= kSteps) break;
+  }
+  std::sort(ticks_.begin(), ticks_.end());
+}
+
 double AxisScale::share(double value) const {
   if (std::isnan(value)) return 0.0;
+  if (scale_ == ChartScale::kSignedLog) value = signed_log(value);
   if (scale_ == ChartScale::kLog) {
     if (value <= 0.0) return 0.0;
     value = std::log10(value);

@@ -25,9 +25,10 @@ class AxisScale {
  private:
   void span_linear(double low, double high);
   void span_logarithmic(double low, double high);
+  void span_signed(double low, double high);
 
   ChartScale scale_;
-  double low_ = 0.0;  // the logarithm's on a logarithmic axis
+  double low_ = 0.0;  // what the scale makes of a value
   double high_ = 1.0;
   std::vector<double> ticks_;
 };

@@ -21,7 +21,11 @@ struct ChartSeries {
   std::vector<ChartPoint> points;
   bool is_line = false;  // points are joined
 };
-enum class ChartScale { kLinear, kLog };
+enum class ChartScale {
+  kLinear,
+  kLog,
+  kSignedLog,  // of both signs: linear near 0, logarithmic from about 1 on
+};
 struct ChartAxis {
   std::string title;  // with its unit
   ChartScale scale = ChartScale::kLinear;

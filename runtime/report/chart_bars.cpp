@@ -50,7 +50,8 @@ class BarDrawing {
  private:
   static std::vector<double> axis_values(const BarChart& chart) {
     std::vector<double> values = {0.0};
-    if (chart.baseline) values.push_back(*chart.baseline);
+    // A little more, so that it is not the frame.
+    if (chart.baseline) values.push_back(*chart.baseline * 1.02);
     for (const BarGroup& group : chart.groups) {
       for (const ChartPoint& bar : group.bars) values.push_back(bar.y);
       values.insert(values.end(), group.references.begin(), group.references.end());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 
 #include "runtime/report/figure_text.hpp"
 #include "runtime/report/study_tables.hpp"
@@ -31,18 +32,32 @@ std::string verdict_cell(const std::vector<EqualBytes>& results, Verdict EqualBy
   return verdict_text(all) + (others.empty() ? "" : " (" + others + ")");
 }
 
-std::string equal_bytes_row(const std::string& label, const std::vector<EqualBytes>& results) {
+// "20.2", or what lies beyond the levels.
+std::string equal_loss_text(const std::vector<PipelineSummary>& levels, double kl) {
+  const double ratio = ratio_at_equal_kl(levels, kl);
+  const auto [lowest, highest] = std::minmax_element(
+      levels.begin(), levels.end(), [](const PipelineSummary& a, const PipelineSummary& b) {
+        return a.ratio.mean < b.ratio.mean;
+      });
+  if (ratio == 0.0) return "below " + ratio_text(lowest->ratio.mean);
+  return std::isinf(ratio) ? "over " + ratio_text(highest->ratio.mean) : ratio_text(ratio);
+}
+
+std::string equal_bytes_row(const std::string& label, const std::vector<EqualBytes>& results,
+                            const std::string& ratio_at_equal_loss) {
   const EqualBytes& all = results.back();
   const double times = all.family_kl.mean > 0.0 ? all.kl.mean / all.family_kl.mean : 0.0;
   return "| " + markdown_text(label) + " | " + ratio_text(all.ratio) + " | " + mean_text(all.kl) +
          " | " + mean_text(all.family_kl) + " | " +
          (times > 0.0 ? fixed_text(times, times < 9.95 ? 1 : 0) : kNoFigure) + " | " +
-         interval_text(all.nll_difference, {.is_signed = true}) + " | " +
-         verdict_cell(results, &EqualBytes::by_kl) + " | " +
+         ratio_at_equal_loss + " | " + interval_text(all.nll_difference, {.is_signed = true}) +
+         " | " + verdict_cell(results, &EqualBytes::by_kl) + " | " +
          verdict_cell(results, &EqualBytes::by_nll) + " |\n";
 }
 
 std::string family_table(const StudyFigures& figures, const StudyFamily& family) {
+  std::vector<PipelineSummary> levels;
+  for (const std::string& level : family.levels) levels.push_back(*figures.find(level, kAllTasks));
   std::string rows;
   int others = 0;
   int sure = 0;
@@ -54,8 +69,9 @@ std::string family_table(const StudyFigures& figures, const StudyFamily& family)
     }
     const std::vector<EqualBytes> results =
         compare_at_equal_bytes(figures.outcomes(), family.levels, row.pipeline);
-    if (results.empty()) continue;
-    rows += equal_bytes_row(row.label, results);
+    // What loses nothing cannot be beaten.
+    if (results.empty() || results.back().kl.mean == 0.0) continue;
+    rows += equal_bytes_row(row.label, results, equal_loss_text(levels, results.back().kl.mean));
     ++others;
     sure += results.back().by_kl == Verdict::kSurely;
     sure_on_each += std::all_of(results.begin(), results.end(), [](const EqualBytes& result) {
@@ -72,9 +88,9 @@ std::string family_table(const StudyFigures& figures, const StudyFamily& family)
          "its lowest ratio its largest level stands for it, in fewer bytes. *Surely*: the whole "
          "95 % interval of the paired difference is on its side; *probably*: the mean is.\n\n"
          "| pipeline | ratio | KL | KL of " +
-         name + " | times less | NLL of " + name +
+         name + " | times less | ratio at equal KL | NLL of " + name +
          " less its, nats | better by KL | better by NLL |\n"
-         "|---|---:|---:|---:|---:|---:|---|---|\n" +
+         "|---|---:|---:|---:|---:|---:|---:|---|---|\n" +
          rows;
 }
 

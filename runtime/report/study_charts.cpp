@@ -53,7 +53,7 @@ const std::vector<LossAxis>& losses() {
        1.0},
       {"nll",
        "likelihood",
-       {"change of the gold answer's NLL, %", ChartScale::kLinear},
+       {"change of the gold answer's NLL, %", ChartScale::kSignedLog},
        [](const PipelineSummary& summary) { return change_of(summary.nll_relative); },
        100.0}};
   return axes;

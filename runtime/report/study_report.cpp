@@ -36,7 +36,7 @@ ReportSection study_section(const Study& study, std::span<const Outcome> outcome
   const StudyFigures figures(study, outcomes);
   ReportSection section;
   section.name = study.name;
-  section.markdown = "## " + markdown_text(study.title) + "\n";
+  section.markdown = "## " + study.title + "\n";
   add_part(section.markdown, "", study.question);
   if (figures.rows().empty()) {
     add_part(section.markdown, "", "Not measured yet.");

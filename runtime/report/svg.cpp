@@ -13,7 +13,7 @@ namespace {
 
 // Okabe and Ito (2008), without the yellow, which is weak on white.
 constexpr std::array<std::string_view, 7> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                                                      "#000000", "#e69f00", "#56b4e9"};
+                                                      "#e69f00", "#56b4e9", "#000000"};
 // About a radius of 5: circle, square, triangle, diamond, cross, triangle on its tip, plus, star.
 constexpr std::array<std::string_view, 8> kMarks = {
     "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z",

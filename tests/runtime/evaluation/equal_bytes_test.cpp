@@ -77,5 +77,22 @@ TEST(EqualBytes, AnItemWithoutALevelIsLeftOut) {
   EXPECT_EQ(compare_at_equal_bytes(outcomes, kLevels, "other")[0].items, 10);
 }
 
+PipelineSummary level(double ratio, double kl) {
+  PipelineSummary summary;
+  summary.ratio.mean = ratio;
+  summary.kl.mean = kl;
+  return summary;
+}
+
+TEST(EqualBytes, AtEqualLossTheRatioLiesBetweenTheLevels) {
+  const std::vector<PipelineSummary> levels = {level(16, 0.04), level(4, 0.01)};
+  EXPECT_NEAR(ratio_at_equal_kl(levels, 0.02), 8.0, 1e-9);
+  EXPECT_NEAR(ratio_at_equal_kl(levels, 0.01), 4.0, 1e-9);
+  EXPECT_NEAR(ratio_at_equal_kl(levels, 0.04), 16.0, 1e-9);
+  EXPECT_EQ(ratio_at_equal_kl(levels, 0.001), 0.0);
+  EXPECT_TRUE(std::isinf(ratio_at_equal_kl(levels, 0.5)));
+  EXPECT_EQ(ratio_at_equal_kl({}, 0.5), 0.0);
+}
+
 }  // namespace
 }  // namespace sluice::runtime
