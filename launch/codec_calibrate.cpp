@@ -123,11 +123,9 @@ bool is_served(const kernels::PipelineSpec& spec, const kernels::CacheShape& sha
   return kernels::Pipeline::create(spec, shape, profile).has_value();
 }
 
-bool are_served(const std::vector<kernels::PipelineSpec>& specs, const kernels::CacheShape& shape,
-                const std::filesystem::path& path) {
-  auto loaded = runtime::load_profile(path, shape.model_fingerprint);
-  if (!loaded) return false;
-  const auto profile = std::make_shared<const kernels::Profile>(std::move(*loaded));
+bool are_all_served(const std::vector<kernels::PipelineSpec>& specs,
+                    const kernels::CacheShape& shape,
+                    const std::shared_ptr<const kernels::Profile>& profile) {
   return std::all_of(specs.begin(), specs.end(), [&](const kernels::PipelineSpec& spec) {
     return is_served(spec, shape, profile);
   });
@@ -142,6 +140,12 @@ bool is_taught(const kernels::PipelineSpec& spec, const kernels::CacheShape& sha
 
 }  // namespace
 
+bool needs_calibration(const std::vector<kernels::PipelineSpec>& specs,
+                       const kernels::CacheShape& shape) {
+  const auto profile = open_profile({}, shape.model_fingerprint);
+  return !profile || !are_all_served(specs, shape, *profile);
+}
+
 Status calibrate(const CodecOptions& options) {
   runtime::ClusterConfig config;
   config.model.path = options.model;
@@ -154,7 +158,9 @@ Status calibrate(const LoadedModel& model, const CodecOptions& options) {
   const kernels::CacheShape shape = runtime::cache_shape_of(*model.file);
   const auto path =
       options.output.empty() ? default_profile_path(shape.model_fingerprint) : options.output;
-  if (options.if_missing && are_served(specs, shape, path)) {
+  const auto kept = runtime::load_profile(path, shape.model_fingerprint);
+  if (options.if_missing && kept &&
+      are_all_served(specs, shape, std::make_shared<const kernels::Profile>(*kept))) {
     std::cout << path.string() << ": there already\n";
     return {};
   }

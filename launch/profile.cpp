@@ -183,10 +183,11 @@ Result<Times> measure_times(const ProfileOptions& options,
   return times;
 }
 
-// Whether the table is of this profile, with a level or a better one for all that is asked for.
-bool is_there(const std::filesystem::path& path, const kernels::Profile& profile) {
-  const auto table = runtime::load_level_table(path, profile.model_fingerprint);
-  return table && table->profile_hash == profile.hash();
+// Whether there is a table, and it is of this profile.
+bool is_there(const std::filesystem::path& path, std::uint64_t model_fingerprint,
+              std::uint64_t profile_hash) {
+  const auto table = runtime::load_level_table(path, model_fingerprint);
+  return table && table->profile_hash == profile_hash;
 }
 
 Status profile(const ProfileOptions& options) {
@@ -194,14 +195,18 @@ Status profile(const ProfileOptions& options) {
   runtime::ClusterConfig config;
   config.model.path = options.model;
   const LoadedModel model = SLUICE_TRY(load_model(config));
+  const kernels::CacheShape shape = runtime::cache_shape_of(*model.file);
+  // For all presets: a profile of some would be in the way of the others.
   CodecOptions calibration;
   calibration.if_missing = true;
-  SLUICE_TRY(calibrate(model, calibration));
-  const kernels::CacheShape shape = runtime::cache_shape_of(*model.file);
+  if (options.levels.empty() || needs_calibration(specs, shape)) {
+    SLUICE_TRY(calibrate(model, calibration));
+  }
   const auto tensors = SLUICE_TRY(open_profile({}, shape.model_fingerprint));
+  const std::uint64_t profile_hash = tensors == nullptr ? 0 : tensors->hash();
   const auto path =
       options.output.empty() ? default_levels_path(shape.model_fingerprint) : options.output;
-  if (options.if_missing && is_there(path, *tensors)) {
+  if (options.if_missing && is_there(path, shape.model_fingerprint, profile_hash)) {
     std::cout << path.string() << ": there already\n";
     return {};
   }
@@ -212,7 +217,7 @@ Status profile(const ProfileOptions& options) {
 
   scheduler::LevelTable table;
   table.model_fingerprint = shape.model_fingerprint;
-  table.profile_hash = tensors->hash();
+  table.profile_hash = profile_hash;
   table.items = static_cast<std::int64_t>(prompts.items.size());
   table.raw_bytes_per_token =
       static_cast<double>(shape.layers * shape.kv_heads * shape.head_dim * 4);

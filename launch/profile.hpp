@@ -18,7 +18,7 @@ namespace sluice::launch {
 struct ProfileOptions {
   std::string model = "default";    // "default", a .gguf file, or a Hugging Face folder
   std::vector<std::string> levels;  // presets; empty: those that a scheduler would choose from
-  std::int64_t items = 30;          // of all tasks together
+  std::int64_t items = 20;          // of all tasks together
   std::filesystem::path data;       // empty: the slices that come along
   std::filesystem::path output;     // the table; empty: beside the model's profile
   int threads = 0;                  // 0: all cores
