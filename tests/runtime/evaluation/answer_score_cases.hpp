@@ -60,6 +60,7 @@ inline const std::vector<AnswerScoreCase> kAnswerScoreCases = {
     {"hotpotqa", {"no"}, "no one", 0.0, 0.0},
     {"hotpotqa", {"no one"}, "no", 0.0, 0.0},
     {"hotpotqa", {"noanswer"}, "noanswer", 1.0, 1.0},
+    {"hotpotqa", {"noanswer"}, "noanswer here", 0.0, 0.0},
     {"hotpotqa", {"Chief of Protocol"}, "the chief of protocol", 1.0, 1.0},
     {"hotpotqa", {"Chief of Protocol"}, "no chief of protocol", 0.8571428571428571, 0.0},
     {"hotpotqa", {"3,677 seated"}, "3677", 0.6666666666666666, 0.0},

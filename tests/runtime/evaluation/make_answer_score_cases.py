@@ -50,6 +50,7 @@ CASES = [
     ("hotpotqa", ["no"], "no one"),
     ("hotpotqa", ["no one"], "no"),
     ("hotpotqa", ["noanswer"], "noanswer"),
+    ("hotpotqa", ["noanswer"], "noanswer here"),
     ("hotpotqa", ["Chief of Protocol"], "the chief of protocol"),
     ("hotpotqa", ["Chief of Protocol"], "no chief of protocol"),
     ("hotpotqa", ["3,677 seated"], "3677"),
