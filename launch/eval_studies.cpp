@@ -110,6 +110,7 @@ Result<StudyJobs> jobs_for(const runtime::Study& study, const EvalOptions& optio
     return static_cast<std::int64_t>(model.tokenizer->encode(text, {.add_special = false}).size());
   };
   StudyJobs found;
+  std::vector<std::vector<runtime::EvaluationItem>> by_task;
   for (const runtime::StudyTask& task : study.tasks) {
     const runtime::TaskRow* row = SLUICE_TRY(runtime::find_task(task.name));
     runtime::ItemRequest request;
@@ -120,6 +121,7 @@ Result<StudyJobs> jobs_for(const runtime::Study& study, const EvalOptions& optio
     request.lengths = task.lengths;
     request.depths = task.depths;
     request.keys = task.keys;
+    auto& items = by_task.emplace_back();
     for (runtime::EvaluationItem& item : SLUICE_TRY(row->items(request))) {
       const auto prompt = SLUICE_TRY(asked.encode_prompt(item.prompt));
       std::int64_t answer = runtime::kOwnTokens;
@@ -128,9 +130,18 @@ Result<StudyJobs> jobs_for(const runtime::Study& study, const EvalOptions& optio
           static_cast<std::int64_t>(prompt.size()) + tokens_of(item.answer_start) + answer;
       if (wanted > model.file->spec().context_max) {
         ++found.too_long;
-        continue;
+      } else {
+        items.push_back(std::move(item));
       }
-      runtime::EvaluationJob job{std::move(item), {}};
+    }
+  }
+  // The tasks by turns: what a stopped run has is of all of them.
+  for (std::size_t i = 0, left = 1; left > 0; ++i) {
+    left = 0;
+    for (auto& items : by_task) {
+      if (i >= items.size()) continue;
+      ++left;
+      runtime::EvaluationJob job{std::move(items[i]), {}};
       for (const auto& pipeline : study.pipelines) job.pipelines.push_back(pipeline.spec);
       found.jobs.push_back(std::move(job));
     }

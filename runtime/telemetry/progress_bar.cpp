@@ -20,6 +20,18 @@ std::string amount(std::int64_t number, ProgressUnit unit) {
   return human_count(number);
 }
 
+// Estimated once there is something to estimate from.
+constexpr double kEstimateAfterS = 5.0;
+
+// ", 12 min left", or nothing.
+std::string time_left(std::int64_t done, std::int64_t total, double spent_s) {
+  if (done <= 0 || done >= total || spent_s < kEstimateAfterS) return {};
+  const double left = spent_s * (static_cast<double>(total) / static_cast<double>(done) - 1.0);
+  if (left < 100.0) return fmt::format(", {:.0f} s left", left);
+  if (left < 100.0 * 60.0) return fmt::format(", {:.0f} min left", left / 60.0);
+  return fmt::format(", {:.1f} h left", left / 3600.0);
+}
+
 }  // namespace
 
 bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
@@ -74,7 +86,7 @@ void ProgressBar::draw(Clock::time_point now) {
     line += amount(done_, options_.unit);
   }
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  line += fmt::format(", {:.1f} s", seconds);
+  line += fmt::format(", {:.1f} s", seconds) + time_left(done_, options_.total, seconds);
   // Erase to the end of the line: the new text may be shorter than the one before.
   if (options_.is_terminal) {
     out_ << '\r' << line << "\x1b[K" << std::flush;

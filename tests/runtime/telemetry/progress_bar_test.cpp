@@ -44,6 +44,18 @@ TEST(ProgressBar, LogGetsALineForEachQuarter) {
             "build 100 % of 100, 1.0 s\n");
 }
 
+TEST(ProgressBar, SaysHowLongTheRestTakes) {
+  std::ostringstream out;
+  ProgressBar bar(out, {.label = "x", .total = 1000, .unit = ProgressUnit::kCount}, kStart);
+  bar.update(250, kStart + milliseconds(10'000));
+  bar.update(500, kStart + milliseconds(600'000));
+  bar.update(750, kStart + milliseconds(60'000'000));
+  bar.finish(kStart + milliseconds(60'000'000));
+  EXPECT_EQ(out.str(),
+            "x  25 % of 1,000, 10.0 s, 30 s left\nx  50 % of 1,000, 600.0 s, 10 min left\n"
+            "x  75 % of 1,000, 60000.0 s, 5.6 h left\nx  75 % of 1,000, 60000.0 s, 5.6 h left\n");
+}
+
 TEST(ProgressBar, PerCentNameNoTotal) {
   std::ostringstream out;
   ProgressBar bar(out, {.label = "load", .total = 100, .unit = ProgressUnit::kPercent}, kStart);
