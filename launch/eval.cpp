@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "launch/codec_paths.hpp"
+#include "launch/eval_deltas.hpp"
 #include "launch/eval_report.hpp"
 #include "launch/eval_studies.hpp"
 #include "launch/rank.hpp"
@@ -133,7 +134,11 @@ Status eval(const EvalOptions& options) {
     return make_error(ErrorCode::kCancelled, "stopped; the same command goes on from " +
                                                  (options.output / kOutcomes).string());
   }
-  const auto evaluated = share_out(std::move(studies), jobs, SLUICE_TRY(std::move(outcomes)));
+  if (!outcomes) return outcomes.error();
+  for (std::size_t i = 0; i < studies.size(); ++i) {
+    SLUICE_TRY(add_delta_statistics(studies[i], jobs[i], model, options.output));
+  }
+  const auto evaluated = share_out(std::move(studies), jobs, *outcomes);
   SLUICE_TRY(write_eval_report(options.output, subject, evaluated));
   for (const EvaluatedStudy& study : evaluated) {
     std::cout << study.study.title << '\n' << eval_table(study) << '\n';

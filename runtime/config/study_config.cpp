@@ -20,8 +20,8 @@ constexpr std::size_t kListMax = 256;
 constexpr std::string_view kAllPresets = "all";  // as a pipeline: every preset not named otherwise
 constexpr std::string_view kAllTasks = "all";    // as a key of `published`
 
-constexpr std::string_view kStudyKeys[] = {"title",     "question", "tasks",
-                                           "pipelines", "charts",   "analysis"};
+constexpr std::string_view kStudyKeys[] = {"title",  "question",         "tasks",   "pipelines",
+                                           "charts", "delta_statistics", "analysis"};
 constexpr std::string_view kTaskKeys[] = {"count", "lengths", "depths", "keys"};
 constexpr std::string_view kPipelineKeys[] = {"preset", "name",  "summary",  "stages",
                                               "label",  "group", "published"};
@@ -279,6 +279,11 @@ Status read_study(const YamlNode& root, Study& study, const Reader& reader) {
       pipelines = &entry.value;
     } else if (entry.key == "charts") {
       SLUICE_TRY(read_charts(entry.value, study, reader.complain));
+    } else if (entry.key == "delta_statistics") {
+      if (entry.value.text != "true" && entry.value.text != "false") {
+        return reader.complain(entry.value.line, "\"delta_statistics\" must be true or false");
+      }
+      study.delta_statistics = entry.value.text == "true";
     } else if (entry.key == "title") {
       study.title = SLUICE_TRY(read_text(entry.value, entry.key, reader.complain));
     } else if (entry.key == "question") {

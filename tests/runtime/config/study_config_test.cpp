@@ -29,7 +29,7 @@ TEST(StudyConfig, AStudyIsReadWhole) {
       "tasks:\n"
       "  - squad: { count: 30 }\n"
       "  - needle: { count: 8, lengths: [512, 1024], depths: [0, 0.5], keys: [1, 4] }\n"
-      "charts: [heat_map, pareto]\nanalysis: So.\n",
+      "charts: [heat_map, pareto]\ndelta_statistics: true\nanalysis: So.\n",
       "folder/2-mine.yaml", kPresets);
   ASSERT_TRUE(study.has_value()) << study.error().message;
   EXPECT_EQ(study->name, "2-mine");
@@ -51,6 +51,7 @@ TEST(StudyConfig, AStudyIsReadWhole) {
   EXPECT_EQ(study->pipelines[2].spec.name, "mine");
   EXPECT_EQ(study->pipelines[2].group, "g");
   EXPECT_EQ(study->pipelines[2].spec.stages[1].name, "rans");
+  EXPECT_TRUE(study->delta_statistics);
   EXPECT_THAT(study->charts, ElementsAre(StudyChart::kHeatMap, StudyChart::kPareto));
 }
 
@@ -120,6 +121,8 @@ const BadStudy kBad[] = {
      "s.yaml:6: the study has no task \"squat\"; did you mean \"squad\"?"},
     {"ChartTypo", kTasks + "pipelines: [raw]\ncharts: [pareta]\n",
      "s.yaml:6: there is no chart \"pareta\"; did you mean \"pareto\"?"},
+    {"DeltaStatisticsIsANumber", "delta_statistics: 1\n",
+     "s.yaml:3: \"delta_statistics\" must be true or false"},
     {"ChartIsASection", kTasks + "pipelines: [raw]\ncharts: [{ pareto: 1 }]\n",
      "s.yaml:6: there is no chart"},
 };
