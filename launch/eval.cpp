@@ -82,11 +82,20 @@ std::vector<EvaluatedStudy> share_out(std::vector<runtime::Study> studies,
   std::vector<EvaluatedStudy> evaluated;
   auto next = outcomes.begin();
   for (std::size_t i = 0; i < studies.size(); ++i) {
-    const auto first = next;
+    std::vector<runtime::Outcome> share;
     for (const auto& job : jobs[i].jobs) {
-      next += 1 + static_cast<std::ptrdiff_t>(job.pipelines.size());
+      // A report alone may lack some.
+      const auto take = [&](const std::string& pipeline) {
+        if (next == outcomes.end() || next->pipeline != pipeline || next->task != job.item.task ||
+            next->item != job.item.id) {
+          return;
+        }
+        share.push_back(*next++);
+      };
+      take(runtime::kFullCache);
+      for (const auto& pipeline : job.pipelines) take(pipeline.name);
     }
-    evaluated.push_back({std::move(studies[i]), {first, next}});
+    evaluated.push_back({std::move(studies[i]), std::move(share)});
   }
   return evaluated;
 }
@@ -109,6 +118,7 @@ Result<std::vector<runtime::Outcome>> measure(const EvalOptions& options, const 
   how.profile = SLUICE_TRY(open_profile(options.profile, model.file->fingerprint()));
   how.progress = [&](std::int64_t done, std::int64_t total) { progress.update(done, total); };
   how.is_cancelled = [&] { return is_cancelled.load(); };
+  how.is_report_only = options.report_only;
   return runtime::evaluate(all, evaluation_model(model), how, file);
 }
 
@@ -202,7 +212,11 @@ void add_eval(CLI::App& app, EvalOptions& options, std::function<int()>& chosen)
                  "A few items, a few pipelines: is something broken? Under two minutes")
       ->excludes(studies)
       ->excludes(pipelines);
-  command->add_flag("--fresh", options.fresh, "Measure again what the folder has");
+  auto* fresh = command->add_flag("--fresh", options.fresh, "Measure again what the folder has");
+  command
+      ->add_flag("--report-only", options.report_only,
+                 "Measure nothing: the report of what the folder has")
+      ->excludes(fresh);
   command->callback([&options, &chosen] {
     chosen = [&options] {
       const Status done = eval(options);

@@ -27,7 +27,8 @@ struct EvalOptions {
   int threads = 0;                // 0: all cores
   std::uint64_t seed = 7;
   bool smoke = false;
-  bool fresh = false;  // forget what was measured before
+  bool fresh = false;        // forget what was measured before
+  bool report_only = false;  // measure nothing
 };
 
 // As add_codec().

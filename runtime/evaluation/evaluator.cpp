@@ -187,7 +187,7 @@ Result<std::vector<Outcome>> evaluate(std::span<const EvaluationJob> jobs,
                                       const EvaluationModel& model,
                                       const EvaluationOptions& options, OutcomeFile& file) {
   const auto plan = SLUICE_TRY(EvaluationPlan::make(jobs, model, options.profile, file));
-  SLUICE_TRY(EvaluationRun(plan, model, options, file).run());
+  if (!options.is_report_only) SLUICE_TRY(EvaluationRun(plan, model, options, file).run());
   return plan.collect(file);
 }
 

@@ -85,6 +85,19 @@ TEST_F(Evaluator, GoesOnWhereAFileWasCutOff) {
   EXPECT_EQ(progress_.size(), 1U) << "something was measured again";
 }
 
+TEST_F(Evaluator, AReportAloneHasWhatTheFileHasAndMeasuresNothing) {
+  auto file = OutcomeFile::open(folder_.path() / "a.jsonl");
+  ASSERT_TRUE(file);
+  EvaluationOptions options;
+  options.is_report_only = true;
+  auto all = jobs();
+  EXPECT_TRUE(evaluate(all, model_, options, *file).value().empty());
+  auto first = std::span(all).first(1);
+  const auto measured = evaluate(first, model_, {}, *file);
+  ASSERT_TRUE(measured) << measured.error().message;
+  EXPECT_EQ(lines(evaluate(all, model_, options, *file).value()), lines(*measured));
+}
+
 TEST_F(Evaluator, WhatWasMeasuredBeforeAStopIsInTheFile) {
   auto file = OutcomeFile::open(folder_.path() / "a.jsonl");
   ASSERT_TRUE(file);
