@@ -27,7 +27,7 @@ struct EvaluationOptions {
   // Any thread, one at a time.
   std::function<void(std::int64_t done, std::int64_t total)> progress;
   std::function<bool()> is_cancelled;  // may be empty; any thread, several at a time
-  bool is_report_only = false;  // nothing is measured: the result lacks what the file lacks
+  bool is_report_only = false;         // nothing is measured: the result lacks what the file lacks
 };
 
 // All outcomes of the jobs, the full cache's first in each, in their order: what the file had and
