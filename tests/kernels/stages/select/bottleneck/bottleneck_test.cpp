@@ -39,5 +39,31 @@ TEST(Bottleneck, TheProfileNamesThemOtherwise) {
   EXPECT_EQ(levels_of(2, {}, &profile), "1 0 1");
 }
 
+TEST(Bottleneck, LayersForModelsThatNobodyDiagnosed) {
+  const ParameterMap values{{"otherwise", std::vector<double>{0}}};
+  Profile profile;
+  EXPECT_EQ(levels_of(0, values, nullptr), "E 0 E");
+  EXPECT_EQ(levels_of(1, values, nullptr), "1 0 1");
+  EXPECT_EQ(levels_of(0, values, &profile), "E 0 E");
+  const std::int32_t fragile[] = {2};
+  profile.put("fragile_layers", DType::kI32, {1}, std::as_bytes(std::span(fragile)));
+  EXPECT_EQ(levels_of(0, values, &profile), "1 0 1");
+  EXPECT_EQ(levels_of(2, values, &profile), "E 0 E");
+  profile.put("fragile_layers", DType::kI32, {0}, {});  // measured, and none is
+  EXPECT_EQ(levels_of(0, values, &profile), "1 0 1");
+}
+
+// What a pipeline names itself is as it says.
+TEST(Bottleneck, NamedLayersAreAboveTheProfile) {
+  const ParameterMap values{{"layers", std::vector<double>{1}},
+                            {"otherwise", std::vector<double>{0}}};
+  Profile profile;
+  const std::int32_t fragile[] = {2};
+  profile.put("fragile_layers", DType::kI32, {1}, std::as_bytes(std::span(fragile)));
+  EXPECT_EQ(levels_of(1, values, &profile), "E 0 E");
+  EXPECT_EQ(levels_of(2, values, &profile), "1 0 1");
+  EXPECT_EQ(levels_of(0, values, nullptr), "1 0 1");
+}
+
 }  // namespace
 }  // namespace sluice::kernels
