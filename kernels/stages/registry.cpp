@@ -28,6 +28,7 @@
 #include "kernels/stages/select/h2o/h2o.hpp"
 #include "kernels/stages/select/keydiff/keydiff.hpp"
 #include "kernels/stages/select/knorm/knorm.hpp"
+#include "kernels/stages/select/kvzip/kvzip.hpp"
 #include "kernels/stages/select/nacl/nacl.hpp"
 #include "kernels/stages/select/protect/protect.hpp"
 #include "kernels/stages/select/pyramid/pyramid.hpp"
@@ -64,6 +65,7 @@ std::span<const StageRow> stage_table() {
       keydiff_row(),
       chunkkv_row(),
       dsa_row(),
+      kvzip_row(),
       pyramid_row(),
       squeeze_row(),
       adakv_row(),

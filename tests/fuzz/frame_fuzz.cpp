@@ -33,7 +33,8 @@ struct World {
                                      .expected = true,
                                      .output_norm = true,
                                      .queries = true,
-                                     .similarity = true};
+                                     .similarity = true,
+                                     .reconstruction = true};
     const std::vector<kernels::CalibrationCache> caches{
         {cache.pages(), cache.spec().tokens, cache.scores(all)}};
     for (const auto& spec : tests::stage_pipelines()) {

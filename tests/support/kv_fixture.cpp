@@ -237,6 +237,7 @@ std::vector<kernels::LayerScores> KvFixture::scores(const kernels::ScoreNeeds& n
     if (needs.peak) scores.peak = score_rows(count, noise);
     if (needs.accumulated) scores.accumulated = score_rows(count, noise);
     if (needs.expected) scores.expected = score_rows(count, noise);
+    if (needs.reconstruction) scores.reconstruction = score_rows(count, noise);
     if (needs.output_norm) {
       scores.output_norm = score_rows(count, noise);
       scores.expected_output = score_rows(count, noise);
