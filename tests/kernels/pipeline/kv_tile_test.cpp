@@ -86,6 +86,35 @@ TEST(KvTile, LoadsRowsOfSomeHeadsOfSeveralLayers) {
   });
 }
 
+TEST(KvTile, AJointTileIsOfEachLayersKAndThenItsV) {
+  for_each_target([] {
+    for (const DType dtype : {DType::kBF16, DType::kF32}) {
+      const KvFixture cache(spec_of(dtype, 20));
+      KvFixtureSpec zero = spec_of(dtype, 20);
+      zero.is_zero = true;
+      KvFixture copy(zero);
+      const auto from = cache.pages();
+      const auto to = copy.pages();
+      const KvTile tile = tile_of(from, KvHalf::kBoth);
+      const std::int64_t columns = tile.columns();
+      ASSERT_EQ(columns, 2 * 2 * 2 * 20);
+      std::vector<float> data(6 * static_cast<std::size_t>(columns));
+      const Matrix rows{data.data(), 6, columns, columns};
+      EXPECT_TRUE(load_tile(tile, rows));
+      store_tile(tile_of(to, KvHalf::kBoth), rows);
+      for (std::int64_t r = 0; r < 6; ++r) {
+        for (std::int64_t c = 0; c < columns; ++c) {
+          const KvHalf half = c / 40 % 2 == 0 ? KvHalf::kKey : KvHalf::kValue;
+          const std::int64_t of_half = c / 80 * 40 + c % 40;
+          ASSERT_EQ(rows.row(r)[c], element(cache, half, r, of_half)) << r << " " << c;
+          ASSERT_EQ(element(copy, half, r, of_half), element(cache, half, r, of_half));
+        }
+      }
+      EXPECT_EQ(copy.get(1, KvHalf::kValue, 0, 7, 3), 0.0F);
+    }
+  });
+}
+
 TEST(KvTile, StoresRoundedToNearestEvenAndTouchesNothingElse) {
   for_each_target([] {
     for (const DType dtype : {DType::kBF16, DType::kF32}) {

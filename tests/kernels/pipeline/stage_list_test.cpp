@@ -50,6 +50,32 @@ TEST(StageList, WhatNeedsAQuantizerSaysSo) {
   }
 }
 
+TEST(StageList, WhatWorksOnHalvesApartDoesNotFitAJointPlane) {
+  for (const StageRow& row : stage_table()) {
+    if (row.role == StageRole::kQuantize) continue;
+    const bool is_before = row.role < StageRole::kQuantize;
+    const StageSpec stage{row.name, row.name == std::string("bottleneck")
+                                        ? ParameterMap{{"layers", std::vector<double>{0}}}
+                                        : ParameterMap{}};
+    const StageSpec predict{"predict", {}};
+    const auto list =
+        StageList::from_spec(is_before ? spec_of({stage, predict}) : spec_of({predict, stage}));
+    const bool is_apart =
+        (row.role == StageRole::kTransform && row.name != std::string("unrope")) ||
+        row.role == StageRole::kCorrect;
+    if (!list) {
+      EXPECT_TRUE(is_apart) << row.name << ": " << list.error().message;
+      EXPECT_EQ(list.error().code, ErrorCode::kInvalidArgument);
+      EXPECT_THAT(list.error().message,
+                  AllOf(HasSubstr(row.name), HasSubstr("on K and on V apart")));
+      continue;
+    }
+    EXPECT_FALSE(is_apart) << row.name;
+    ASSERT_EQ(list->coded_halves().size(), 1U);
+    EXPECT_EQ(list->coded_halves().front(), KvHalf::kBoth);
+  }
+}
+
 TEST(StageList, UnknownNamesAndParametersAreNamed) {
   const auto name = StageList::from_spec(spec_of({{"nonesuch", {}}}));
   ASSERT_FALSE(name);

@@ -80,8 +80,10 @@ class GroupLearner {
         spread_(spread) {}
 
   Status run(const Profile& profile, Profile& learnt) {
-    group_.known.finish(learnt);
-    drop_known();
+    // One cache alone tells nothing of what is the same in all.
+    const std::int64_t known = group_.known.caches() > 1 ? group_.known.common() : 0;
+    group_.known.finish(known, learnt);
+    drop_known(known);
     if (rows() == 0) {
       return make_error(ErrorCode::kInvalidArgument,
                         "'predict' saw no rows to learn from but what every prompt begins with");
@@ -100,8 +102,7 @@ class GroupLearner {
     return predict_tensor_name(group_.tables, what, block % 2 == 0, group_.layer_first + block / 2);
   }
 
-  void drop_known() {
-    const std::int64_t known = group_.known.common();
+  void drop_known(std::int64_t known) {
     std::size_t kept = 0;
     for (std::size_t row = 0; row < group_.positions.size(); ++row) {
       if (group_.positions[row] < known) continue;
@@ -316,7 +317,8 @@ class PredictCalibration final : public Calibration {
                         "stage 'predict' must come before transforms that change the columns");
     }
     if (group_ != nullptr && group_->layer_first != plane.layer_first) {
-      SLUICE_TRY(finish_group(*plane.profile));
+      const Profile none;
+      SLUICE_TRY(finish_group(plane.profile == nullptr ? none : *plane.profile));
     }
     if (group_ == nullptr) {
       width_ = plane.shape->kv_heads * plane.shape->head_dim;

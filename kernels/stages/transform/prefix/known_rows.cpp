@@ -32,16 +32,21 @@ void KnownRowsLearner::observe(const std::string& name, std::span<const std::int
   }
 }
 
-std::int64_t KnownRowsLearner::common() const {
+std::int64_t KnownRowsLearner::caches() const {
   std::int64_t caches = 0;
   for (const auto& [name, learnt] : learnt_) {
     for (const auto& [position, row] : learnt.rows) caches = std::max(caches, row.seen);
   }
+  return caches;
+}
+
+std::int64_t KnownRowsLearner::common() const {
+  const std::int64_t all = caches();
   std::int64_t common = tokens_;
   for (const auto& [name, learnt] : learnt_) {
     std::int64_t reached = 0;
     for (const auto& [position, row] : learnt.rows) {
-      if (position != reached || !row.is_same || row.seen != caches) break;
+      if (position != reached || !row.is_same || row.seen != all) break;
       ++reached;
     }
     common = std::min(common, reached);
@@ -49,8 +54,7 @@ std::int64_t KnownRowsLearner::common() const {
   return common;
 }
 
-void KnownRowsLearner::finish(Profile& profile) const {
-  const std::int64_t count = common();
+void KnownRowsLearner::finish(std::int64_t count, Profile& profile) const {
   for (const auto& [name, learnt] : learnt_) {
     std::vector<float> kept;
     for (const auto& [position, row] : learnt.rows) {

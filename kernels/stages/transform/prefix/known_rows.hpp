@@ -30,10 +30,11 @@ class KnownRowsLearner {
   // cache, whose parts come together.
   void observe(const std::string& name, std::span<const std::int32_t> positions, ConstMatrix rows);
 
+  std::int64_t caches() const;
   // As many rows as every tensor agrees on in every cache.
   std::int64_t common() const;
-  // Every tensor's common() rows, FP32 [common][columns].
-  void finish(Profile& profile) const;
+  // Every tensor's first rows, FP32 [count][columns]; `count` is at most common().
+  void finish(std::int64_t count, Profile& profile) const;
 
  private:
   struct Row {

@@ -114,7 +114,7 @@ class PrefixCalibration final : public Calibration {
     return {};
   }
   Status finish(Profile& profile) override {
-    learner_.finish(profile);
+    learner_.finish(learner_.common(), profile);
     return {};
   }
 

@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+#include "kernels/core/dtype.hpp"
+
 namespace sluice::kernels {
 namespace {
 
@@ -105,6 +107,46 @@ TEST(Multiply, TransposedFactorsGiveTheSameBits) {
                           Matrix{by_a.data(), s.rows, s.columns, s.columns});
       ASSERT_EQ(out, by_b);
       ASSERT_EQ(out, by_a);
+    }
+  });
+}
+
+TEST(Multiply, Bf16FactorsAndSumsThatGoOnGiveTheBitsOfThePlainLoop) {
+  for_each_target([] {
+    for (const Shape& s : kShapes) {
+      const auto a = random_values<float>(s.rows * s.depth, 5);
+      const auto values = random_values<float>(s.depth * s.columns, 6);
+      std::vector<Bf16> narrow;
+      std::vector<float> b;
+      for (const float value : values) {
+        narrow.push_back({bf16_from_f32(value)});
+        b.push_back(f32_from_bf16(narrow.back().bits));
+      }
+      const ConstMatrix a_view{a.data(), s.rows, s.depth, s.depth};
+      const ConstMatrixBf16 narrow_view{narrow.data(), s.depth, s.columns, s.columns};
+      const auto start = random_values<float>(s.rows * s.columns, 7);
+      std::vector<float> out(start.size(), 1.0F);
+      auto added = start;
+      auto added_wide = start;
+      multiply(a_view, narrow_view, Matrix{out.data(), s.rows, s.columns, s.columns});
+      multiply_add(a_view, narrow_view, Matrix{added.data(), s.rows, s.columns, s.columns});
+      multiply_add(a_view, ConstMatrix{b.data(), s.depth, s.columns, s.columns},
+                   Matrix{added_wide.data(), s.rows, s.columns, s.columns});
+      EXPECT_EQ(added, added_wide);
+      for (std::int64_t r = 0; r < s.rows; ++r) {
+        for (std::int64_t c = 0; c < s.columns; ++c) {
+          const auto at = static_cast<std::size_t>(r * s.columns + c);
+          const auto sum = [&](float from) {
+            return plain_sum<float>(
+                s.depth,
+                [&](std::int64_t k) { return a[static_cast<std::size_t>(r * s.depth + k)]; },
+                [&](std::int64_t k) { return b[static_cast<std::size_t>(k * s.columns + c)]; },
+                from);
+          };
+          ASSERT_EQ(out[at], sum(0.0F));
+          ASSERT_EQ(added[at], sum(start[at]));
+        }
+      }
     }
   });
 }

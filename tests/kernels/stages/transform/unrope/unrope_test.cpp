@@ -94,6 +94,32 @@ TEST(Unrope, ValuesAndUnturnedModelsPass) {
   EXPECT_TRUE(forward(*stage, empty, {}).values.empty());
 }
 
+TEST(Unrope, OfAJointPlaneEachLayersKTurnsAndItsVPasses) {
+  const auto stage = make_transform(unrope_row(), {});
+  TransformCase keys(23, 3, 16);
+  keys.shape.rope.radians_per_position = angles(8);
+  keys.plane.layer_count = 2;
+  TransformCase joint(23, 3, 16);
+  joint.shape.rope = keys.shape.rope;
+  joint.plane.layer_count = 2;
+  joint.plane.half = KvHalf::kBoth;
+  const auto values = joint.normal_values(9);
+  constexpr std::size_t kPart = 3 * 16;
+  const auto parts_of = [&](const std::vector<float>& all, std::size_t which) {
+    std::vector<float> some;
+    for (std::size_t at = which * kPart; at < all.size(); at += 2 * kPart) {
+      some.insert(some.end(), all.begin() + static_cast<std::ptrdiff_t>(at),
+                  all.begin() + static_cast<std::ptrdiff_t>(at + kPart));
+    }
+    return some;
+  };
+  const auto turned = forward(*stage, joint, values).values;
+  ASSERT_EQ(turned.size(), values.size());
+  EXPECT_EQ(parts_of(turned, 0), forward(*stage, keys, parts_of(values, 0)).values);
+  EXPECT_EQ(parts_of(turned, 1), parts_of(values, 1));
+  EXPECT_NE(parts_of(turned, 0), parts_of(values, 0));
+}
+
 TEST(Unrope, RefusesWhatItCannotTurn) {
   const auto stage = make_transform(unrope_row(), {});
   const auto& transform = dynamic_cast<const TransformStage&>(*stage);
