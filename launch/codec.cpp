@@ -64,6 +64,8 @@ Status dump(const CodecOptions& options) {
   const auto engine = SLUICE_TRY(runtime::PrefillEngine::create(*model.file, engine_options, {}));
   runtime::PrefillCacheOptions prefill;
   prefill.window_tokens = options.window_tokens;
+  const auto requests = runtime::RepeatRequests::make(*model.tokenizer);
+  if (options.repeat) prefill.repeat = &requests;
   const auto cache = SLUICE_TRY(runtime::prefill_cache(*engine, *model.file, prompt, prefill));
   SLUICE_TRY(cache.save(options.output));
   std::cout << fmt::format("{}: {} tokens of {} layers, with the last {} tokens' queries\n",
@@ -180,6 +182,8 @@ void add_codec(CLI::App& app, CodecOptions& options, std::function<int()>& chose
   command->add_option("--window", options.window_tokens, "Last tokens whose queries are kept")
       ->capture_default_str();
   command->add_flag("--raw", options.raw, "The prompt as it is, without the chat template");
+  command->add_flag("--repeat", options.repeat,
+                    "Also let the model repeat the prompt: what kvzip selects by");
 
   command =
       add("calibrate", "Learn a model's profile: bases, levels, symbol frequencies", calibrate);

@@ -30,6 +30,7 @@ struct CodecOptions {
   std::int64_t passages_max = 0;  // of all texts together; 0: all
   std::uint64_t seed = 0;
   bool raw = false;
+  bool repeat = false;  // score by a repetition of the prompt, too
   bool if_missing = false;
   bool json = false;
 };

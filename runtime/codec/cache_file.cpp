@@ -27,6 +27,7 @@ const NamedScore kScores[] = {
     {"expected", &kernels::LayerScores::expected},
     {"expected_output", &kernels::LayerScores::expected_output},
     {"output_norm", &kernels::LayerScores::output_norm},
+    {"reconstruction", &kernels::LayerScores::reconstruction},
 };
 
 void put_u64(std::vector<std::int32_t>& numbers, std::uint64_t value) {

@@ -7,8 +7,8 @@
 // then those of the factor, then 1 for interleaved pairs), "k.<layer>" and "v.<layer>" BF16
 // [kv_heads, tokens, head_dim]; and where prefill was asked for them, FP32: "queries.<layer>"
 // [window, heads, head_dim] after RoPE, "lse.<layer>" [window, heads], "accumulated.<layer>",
-// "expected.<layer>", "expected_output.<layer>" and "output_norm.<layer>" [kv_heads, tokens],
-// "similarity" [layers].
+// "expected.<layer>", "expected_output.<layer>", "output_norm.<layer>" and
+// "reconstruction.<layer>" [kv_heads, tokens], "similarity" [layers].
 #pragma once
 
 #include <cstddef>

@@ -69,7 +69,8 @@ Result<DumpedCache> prefill_cache(PrefillEngine& engine, const ModelFile& model,
   const ModelSpec& spec = engine.spec();
   const auto tokens = static_cast<std::int64_t>(prompt.size());
   if (tokens == 0) return make_error(ErrorCode::kInvalidArgument, "the prompt is empty");
-  const auto pool = SLUICE_TRY(KvPool::create(kv_shape_of(spec), kv_blocks_for(tokens)));
+  const std::int64_t behind = options.repeat ? repeated_tokens(*options.repeat, tokens) : 0;
+  const auto pool = SLUICE_TRY(KvPool::create(kv_shape_of(spec), kv_blocks_for(tokens + behind)));
   KvSequence sequence{SLUICE_TRY(pool->acquire(kv_blocks_for(tokens))), 0, {}};
 
   kernels::ScoreTask task;
@@ -108,6 +109,17 @@ Result<DumpedCache> prefill_cache(PrefillEngine& engine, const ModelFile& model,
   if (options.all_scores) {
     cache.scores.assign(collector.scores().begin(), collector.scores().end());
   }
+  if (options.repeat != nullptr) {
+    auto found =
+        SLUICE_TRY(reconstruction_scores(engine, *pool, sequence, prompt, *options.repeat));
+    cache.scores.resize(found.size());
+    for (std::size_t layer = 0; layer < found.size(); ++layer) {
+      kernels::LayerScores& scores = cache.scores[layer];
+      scores.tokens = tokens;
+      scores.kv_heads = spec.kv_heads;
+      scores.reconstruction = std::move(found[layer]);
+    }
+  }
   pool->release(sequence.blocks);
   return cache;
 }
@@ -122,9 +134,13 @@ Result<std::vector<kernels::LayerScores>> scores_of(const DumpedCache& cache,
   };
   std::vector<kernels::LayerScores> scores = cache.scores;
   scores.resize(static_cast<std::size_t>(cache.shape().layers));
-  const bool lacks = cache.scores.empty() && cache.tokens() > 0;
-  if (lacks && (needs.accumulated || needs.expected || needs.similarity || needs.output_norm)) {
+  const bool has_tokens = cache.tokens() > 0;
+  if (has_tokens && scores.front().accumulated.empty() &&
+      (needs.accumulated || needs.expected || needs.similarity || needs.output_norm)) {
     return missing("the scores of the whole prompt");
+  }
+  if (has_tokens && scores.front().reconstruction.empty() && needs.reconstruction) {
+    return missing("the scores of the prompt's repetition");
   }
   kernels::ScoreTask task;
   task.needs.window_tokens = needs.window_tokens;

@@ -71,7 +71,10 @@ class EvaluationRun {
         changed_.wait(lock, [&] { return is_ending_ || waiting_.size() <= kWaitingMax; });
       }
       if (is_cancelled() || is_ending()) break;
-      auto reference = make_reference(*planned.item, model_, prefill, decode);
+      const bool is_repeated =
+          std::any_of(planned.measurements.begin(), planned.measurements.end(),
+                      [](const auto& each) { return each.pipeline->score_needs().reconstruction; });
+      auto reference = make_reference(*planned.item, model_, prefill, decode, is_repeated);
       if (!reference) {
         end_with(reference.error());
         break;

@@ -209,7 +209,7 @@ Result<Trial> through_frames(const Reference& reference, const kernels::Pipeline
 }  // namespace
 
 Result<Reference> make_reference(const EvaluationItem& item, const EvaluationModel& model,
-                                 PrefillEngine& prefill, DecodeEngine& decode) {
+                                 PrefillEngine& prefill, DecodeEngine& decode, bool is_repeated) {
   if (item.answers.empty()) return about(item, "has no answer");
   const auto prompt = SLUICE_TRY(model.encode_prompt(item.prompt));
   const auto question = SLUICE_TRY(question_tokens(item, model, prompt));
@@ -218,8 +218,14 @@ Result<Reference> make_reference(const EvaluationItem& item, const EvaluationMod
   given.insert(given.end(), start.begin(), start.end());
   auto answer = model.tokenizer->encode(item.answers.front(), {.add_special = false});
   if (answer.empty()) return about(item, "has an empty answer");
+  RepeatRequests requests;
+  PrefillCacheOptions wanted;
+  if (is_repeated) {
+    requests = RepeatRequests::make(*model.tokenizer);
+    wanted.repeat = &requests;
+  }
   Reference reference{item,
-                      SLUICE_TRY(prefill_cache(prefill, *model.file, prompt, {})),
+                      SLUICE_TRY(prefill_cache(prefill, *model.file, prompt, wanted)),
                       question,
                       std::move(given),
                       std::move(answer),

@@ -44,9 +44,11 @@ struct Reference {
 };
 
 // The prompt's last token is computed again over the rows of the tokens before it, so that every
-// logit comes from what the cache says and none from prefill.
+// logit comes from what the cache says and none from prefill. `is_repeated`: with the scores of the
+// prompt's repetition (KVzip), which is prefilled for them.
 Result<Reference> make_reference(const EvaluationItem& item, const EvaluationModel& model,
-                                 PrefillEngine& prefill, DecodeEngine& decode);
+                                 PrefillEngine& prefill, DecodeEngine& decode,
+                                 bool is_repeated = false);
 
 // Of the decoded frames: any thread, each with an engine of its own. The key is not set.
 Result<Outcome> measure_outcome(const Reference& reference, const kernels::Pipeline& pipeline,

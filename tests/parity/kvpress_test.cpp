@@ -9,6 +9,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,11 +19,13 @@
 #include "kernels/stages/select/h2o/h2o.hpp"
 #include "kernels/stages/select/keydiff/keydiff.hpp"
 #include "kernels/stages/select/knorm/knorm.hpp"
+#include "kernels/stages/select/kvzip/kvzip.hpp"
 #include "kernels/stages/select/q2c/q2c.hpp"
 #include "kernels/stages/select/score_collector.hpp"
 #include "kernels/stages/select/snapkv/snapkv.hpp"
 #include "kernels/stages/select/streaming/streaming.hpp"
 #include "kernels/stages/select/tova/tova.hpp"
+#include "runtime/codec/reconstruction.hpp"
 #include "runtime/engine/cache_shape.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/frames/kv_pages.hpp"
@@ -38,7 +41,7 @@ constexpr std::int64_t kWindow = 64;
 struct Selector {
   kernels::StageRow row;
   ParameterMap parameters;
-  bool shares_heads = false;  // adakv before it
+  std::optional<double> floor = {};  // of adakv before it
   // Our scores are sums where kvpress has means; 0: no scores to compare.
   double scale = 1.0;
 };
@@ -51,19 +54,20 @@ std::map<std::string, Selector> selectors(std::int64_t heads, std::int64_t group
   const ParameterMap votes{{"sinks", 0.0}, {"window", 64.0}, {"pool", 5.0}};
   const auto of_window = static_cast<double>(kWindow * group);
   std::map<std::string, Selector> by_name;
-  by_name["snapkv"] = {kernels::snapkv_row(), votes, false, of_window};
-  by_name["adakv"] = {kernels::snapkv_row(), votes, true, of_window};
-  by_name["q2c"] = {kernels::q2c_row(), none, false, static_cast<double>(question_tokens * group)};
+  by_name["snapkv"] = {kernels::snapkv_row(), votes, {}, of_window};
+  by_name["adakv"] = {kernels::snapkv_row(), votes, 0.2, of_window};
+  by_name["q2c"] = {kernels::q2c_row(), none, {}, static_cast<double>(question_tokens * group)};
   by_name["h2o"] = {kernels::h2o_row(),
                     {{"sinks", 0.0}, {"recent", 0.0}, {"normalize", true}},
-                    false,
+                    {},
                     static_cast<double>(group)};
   by_name["expected_attention"] = {kernels::expected_attention_row(),
                                    {{"sinks", 4.0}, {"values", "plain"}, {"epsilon", 0.0}}};
   by_name["knorm"] = {kernels::knorm_row(), none};
   by_name["keydiff"] = {kernels::keydiff_row(), none};
-  by_name["tova"] = {kernels::tova_row(), none, false, static_cast<double>(heads)};
-  by_name["streaming"] = {kernels::streaming_row(), four, false, 0.0};
+  by_name["tova"] = {kernels::tova_row(), none, {}, static_cast<double>(heads)};
+  by_name["streaming"] = {kernels::streaming_row(), four, {}, 0.0};
+  by_name["kvzip"] = {kernels::kvzip_row(), four, 0.0};
   return by_name;
 }
 
@@ -96,6 +100,7 @@ class Kvpress : public ::testing::Test {
     engine_ =
         PrefillEngine::create(*model_, {.compute = ComputeType::kF32, .threads = 2}, {}).value();
     shape_ = cache_shape_of(*model_);
+    repeat_requests_ = RepeatRequests::make(*Tokenizer::open(*model_).value());
     ASSERT_EQ(shape_.kv_heads, reference_.kv_heads);
   }
 
@@ -104,15 +109,16 @@ class Kvpress : public ::testing::Test {
                DType kv_dtype) {
     const auto tokens = static_cast<std::int64_t>(prompt.ids.size());
     const std::int64_t blocks = kv_blocks_for(tokens);
-    pool_ =
-        KvPool::create({shape_.layers, shape_.kv_heads, shape_.head_dim, kv_dtype}, blocks).value();
+    pool_ = KvPool::create({shape_.layers, shape_.kv_heads, shape_.head_dim, kv_dtype},
+                           kv_blocks_for(tokens + repeated_tokens(repeat_requests_, tokens)))
+                .value();
     sequence_ = {.blocks = pool_->acquire(blocks).value(), .tokens = 0};
     collectors_.clear();
     for (const auto& [name, method] : methods) {
       const auto stage = create_stage(method.row, method.parameters);
       kernels::ScoreTask task;
       task.needs = static_cast<const kernels::SelectStage&>(*stage).score_needs();
-      if (!task.needs.any()) continue;
+      if (!task.needs.any() || task.needs.reconstruction) continue;
       task.shape = shape_;
       task.heads = engine_->spec().heads;
       task.tokens = tokens;
@@ -124,6 +130,18 @@ class Kvpress : public ::testing::Test {
       for (auto& [name, collector] : collectors_) collector.observe(piece).value();
     };
     engine_->prefill(*pool_, sequence_, prompt.ids, {{}, &observer}, {}).value();
+    repeat(prompt);
+  }
+
+  void repeat(const KvpressPrompt& prompt) {
+    auto found =
+        reconstruction_scores(*engine_, *pool_, sequence_, prompt.ids, repeat_requests_).value();
+    repeated_.assign(found.size(), {});
+    for (std::size_t layer = 0; layer < found.size(); ++layer) {
+      repeated_[layer].tokens = sequence_.tokens;
+      repeated_[layer].kv_heads = shape_.kv_heads;
+      repeated_[layer].reconstruction = std::move(found[layer]);
+    }
   }
 
   kernels::TokenLevels select(const std::string& name, Selector method, float budget,
@@ -139,11 +157,14 @@ class Kvpress : public ::testing::Test {
     if (known != collectors_.end()) {
       input.scores = &known->second.scores()[static_cast<std::size_t>(layer)];
     }
+    if (name == "kvzip") input.scores = &repeated_[static_cast<std::size_t>(layer)];
     kernels::SelectState state;
     state.levels.tokens = input.tokens;
     state.levels.level.assign(static_cast<std::size_t>(input.tokens), 1);
     std::vector<std::unique_ptr<kernels::Stage>> stages;
-    if (method.shares_heads) stages.push_back(create_stage(kernels::adakv_row(), {}));
+    if (method.floor) {
+      stages.push_back(create_stage(kernels::adakv_row(), {{"floor", *method.floor}}));
+    }
     stages.push_back(create_stage(method.row, method.parameters));
     for (const auto& stage : stages) {
       static_cast<const kernels::SelectStage&>(*stage).select(input, state).value();
@@ -234,6 +255,8 @@ class Kvpress : public ::testing::Test {
   std::unique_ptr<KvPool> pool_;
   KvSequence sequence_;
   std::map<std::string, kernels::ScoreCollector> collectors_;
+  RepeatRequests repeat_requests_;
+  std::vector<kernels::LayerScores> repeated_;
 };
 
 // FP32 throughout, as kvpress computed: what differs is a token whose score at the cut is another's
@@ -242,7 +265,7 @@ class Kvpress : public ::testing::Test {
 // which of them is kept is up to rounding.
 TEST_F(Kvpress, KeepsTheSameTokensByTheSameScores) {
   const auto overlaps = compare(DType::kF32, /*scores_too=*/true);
-  EXPECT_EQ(overlaps.size(), 9 * reference_.budgets.size());
+  EXPECT_EQ(overlaps.size(), 10 * reference_.budgets.size());
   for (const auto& [key, overlap] : overlaps) {
     EXPECT_EQ(overlap.ours, overlap.theirs) << key.first;
     EXPECT_GE(overlap.mean(), 0.999) << key.first;

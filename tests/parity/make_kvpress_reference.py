@@ -136,7 +136,9 @@ class Replay(kvpress.KVzipPress):
 def kvzip_of(model, tokenizer, ids, cache):
     method = Method("kvzip", None, first=SINKS)
     for budget in BUDGETS:
-        press = Replay(compression_ratio=1 - budget, layerwise=True, n_sink=SINKS)
+        # As many tokens as other presses leave, though rounded for all heads of a layer together.
+        pruned = 1 - int(budget * len(ids)) / len(ids) + 1e-9
+        press = Replay(compression_ratio=pruned, layerwise=True, n_sink=SINKS)
         scores = press.scores_of(model, tokenizer, ids, cache)[:, 0]
         free = scores[..., SINKS:].double()
         method.summaries = list(torch.stack([free.mean(-1), free.std(-1, correction=0)], -1))

@@ -59,6 +59,13 @@ TEST_F(PipelineSetTest, AStageThatWantsAProfileSaysHowToMakeOne) {
   EXPECT_THAT(create("learned").error().message, HasSubstr("sluice codec calibrate"));
 }
 
+TEST_F(PipelineSetTest, AWorkerRefusesWhatNeedsASecondPass) {
+  folder_.write("twice.yaml", "name: twice\nstages: [ kvzip: {} ]\n");
+  EXPECT_EQ(create("twice").error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(create("raw").value()->find("twice").error().message,
+              HasSubstr("pipeline 'twice' selects by a repetition of the prompt"));
+}
+
 TEST_F(PipelineSetTest, RanksCompareWhatIsDone) {
   EXPECT_EQ(create("four").value()->pipeline_hash(), create("four").value()->pipeline_hash());
   EXPECT_NE(create("four").value()->pipeline_hash(), create("five").value()->pipeline_hash());
