@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "launch/codec_paths.hpp"
-#include "launch/prompt_text.hpp"
+#include "launch/eval_studies.hpp"
 #include "launch/rank.hpp"
 #include "runtime/evaluation/diagnosis_report.hpp"
 #include "runtime/evaluation/layer_losses.hpp"
@@ -32,13 +32,6 @@ constexpr std::int64_t kPromptTokensMax = 1536;
 constexpr std::int64_t kItemsLookedAt = 8;
 // The tensor that the stage `bottleneck` reads.
 constexpr const char* kFragileLayers = "fragile_layers";
-
-runtime::EvaluationModel evaluation_model(const LoadedModel& model) {
-  // A model without a chat template reads the items as they are.
-  const bool raw = model.chat_template().empty();
-  return {model.file.get(), model.tokenizer.get(),
-          [&model, raw](const std::string& text) { return encode_prompt(model, text, raw); }};
-}
 
 // The first ones of each task that fit the model's context.
 Result<std::vector<runtime::EvaluationItem>> items_for(const DiagnoseOptions& options,
@@ -141,18 +134,22 @@ Status make_folder(const std::filesystem::path& folder) {
                     "cannot make the folder " + folder.string() + ": " + error.message());
 }
 
+// An empty one where there is none yet.
+Result<kernels::Profile> profile_at(const std::filesystem::path& path, std::uint64_t fingerprint) {
+  auto profile = runtime::load_profile(path, fingerprint);
+  if (profile || profile.error().code != ErrorCode::kNotFound) return profile;
+  kernels::Profile fresh;
+  fresh.model_fingerprint = fingerprint;
+  return fresh;
+}
+
 // What the profile holds beside it stays.
 Status write_fragile(const std::filesystem::path& path, std::uint64_t fingerprint,
                      const std::vector<std::int32_t>& layers) {
-  auto profile = runtime::load_profile(path, fingerprint);
-  if (!profile) {
-    if (profile.error().code != ErrorCode::kNotFound) return profile.error();
-    profile = kernels::Profile();
-    profile->model_fingerprint = fingerprint;
-  }
-  profile->put(kFragileLayers, DType::kI32, {static_cast<std::int64_t>(layers.size())},
-               std::as_bytes(std::span(layers)));
-  return runtime::save_profile(path, *profile);
+  auto profile = SLUICE_TRY(profile_at(path, fingerprint));
+  profile.put(kFragileLayers, DType::kI32, {static_cast<std::int64_t>(layers.size())},
+              std::as_bytes(std::span(layers)));
+  return runtime::save_profile(path, profile);
 }
 
 Status diagnose(const DiagnoseOptions& options) {
@@ -164,7 +161,12 @@ Status diagnose(const DiagnoseOptions& options) {
   subject.model = model.file->spec().name;
   subject.fingerprint = fmt::format("{:016x}", model.file->fingerprint());
   subject.items = SLUICE_TRY(items_for(options, model, asked));
-  SLUICE_TRY(make_folder(options.output));  // before minutes of work, not after
+  const std::uint64_t fingerprint = model.file->fingerprint();
+  const auto profile =
+      options.profile.empty() ? default_profile_path(fingerprint) : options.profile;
+  // Before minutes of work, not after.
+  if (options.write) SLUICE_TRY(profile_at(profile, fingerprint));
+  SLUICE_TRY(make_folder(options.output));
   const auto diagnosed = SLUICE_TRY(measure(options, subject.items, asked));
   for (std::size_t i = 0; i < diagnosed.size(); ++i) {
     std::cout << runtime::diagnosis_table(diagnosed[i]) << '\n';
@@ -178,10 +180,8 @@ Status diagnose(const DiagnoseOptions& options) {
   std::cout << "written: " << (options.output / "diagnosis.json").string()
             << ", diagnosis.md, diagnosis.svg\n";
   if (!options.write) return {};
-  const auto path =
-      options.profile.empty() ? default_profile_path(model.file->fingerprint()) : options.profile;
-  SLUICE_TRY(write_fragile(path, model.file->fingerprint(), diagnosed.front().diagnosis.fragile));
-  std::cout << path.string() << ": " << kFragileLayers << " of " << options.bits.front()
+  SLUICE_TRY(write_fragile(profile, fingerprint, diagnosed.front().diagnosis.fragile));
+  std::cout << profile.string() << ": " << kFragileLayers << " of " << options.bits.front()
             << " bits\n";
   return {};
 }

@@ -157,7 +157,8 @@ std::string diagnosis_markdown(const DiagnosisSubject& subject,
   std::string names;
   for (const std::string& task : tasks) names += (names.empty() ? "" : ", ") + task;
   std::string text = fmt::format(
-      "{}: {} items of {}. Loss is KL from the full cache along the gold answer, in thousandths of "
+      "### Every layer by itself, and all but it\n\n{}: {} items of {}. Loss is KL from the full "
+      "cache along the gold answer, in thousandths of "
       "a nat a token; intervals are 95 %, bootstrap over items.\n\n"
       "| bits | all layers quantized | NLL, relative | top-1 | worst layers alone (share of the "
       "sum; K, V alone) | "

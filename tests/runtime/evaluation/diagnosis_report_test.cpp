@@ -58,7 +58,8 @@ TEST(DiagnosisReport, TheTableHasEveryLayerAndTheVerdict) {
 TEST(DiagnosisReport, MarkdownHasARowAndAPictureForEachWidth) {
   const std::vector<DiagnosedLayers> diagnosed{five_layers(4), five_layers(2)};
   const std::string text = diagnosis_markdown(subject(), diagnosed, "pictures");
-  EXPECT_THAT(text, StartsWith("tiny: 8 items of squad."));
+  EXPECT_THAT(text, StartsWith("### "));
+  EXPECT_THAT(text, HasSubstr("\ntiny: 8 items of squad. "));
   EXPECT_THAT(text, HasSubstr("\n| 4 | 204.0 (204.0 to 204.0) | 1.2500 | 75.0 % | 1 (stands out): "
                               "200.0 (98 %; 150.0, 50.0)<br>"));
   EXPECT_THAT(text, HasSubstr("\n| 2 | "));
