@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/stages/registry.hpp"
+#include "tests/support/stage_pipelines.hpp"
 
 namespace sluice::kernels {
 namespace {
@@ -54,9 +55,7 @@ TEST(StageList, WhatWorksOnHalvesApartDoesNotFitAJointPlane) {
   for (const StageRow& row : stage_table()) {
     if (row.role == StageRole::kQuantize) continue;
     const bool is_before = row.role < StageRole::kQuantize;
-    const StageSpec stage{row.name, row.name == std::string("bottleneck")
-                                        ? ParameterMap{{"layers", std::vector<double>{0}}}
-                                        : ParameterMap{}};
+    const StageSpec stage{row.name, tests::stage_parameters(row.name)};
     const StageSpec predict{"predict", {}};
     const auto list =
         StageList::from_spec(is_before ? spec_of({stage, predict}) : spec_of({predict, stage}));

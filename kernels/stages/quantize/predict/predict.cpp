@@ -14,8 +14,6 @@
 namespace sluice::kernels {
 namespace {
 
-// Components narrower than an eighth of the step are practically always 0, and are left out.
-constexpr int kCodedClassFirst = 8;
 // Matrices are read once for so many rows.
 constexpr std::int64_t kTileRows = 32;
 // Of the squared length: rows of another token are farther from the known ones.
@@ -49,8 +47,7 @@ constexpr std::array kParameters = {
 struct Predicted {
   PredictModel model;
   WaterScale scale;
-  SymbolShape shape;                 // contexts are the classes
-  std::vector<std::int64_t> active;  // by block: components that have symbols
+  SymbolShape shape;  // contexts are the classes
 };
 
 struct Escape {
@@ -65,7 +62,6 @@ class Coder {
   Coder(Predicted predicted, std::span<const std::int32_t> positions)
       : scale_(predicted.scale),
         shape_(std::move(predicted.shape)),
-        active_(std::move(predicted.active)),
         reaches_(shape_.context),
         values_(scale_.values()),
         loop_(std::move(predicted.model)),
@@ -84,32 +80,39 @@ class Coder {
     loop_.begin(tile_, known_);
     components_.resize(static_cast<std::size_t>(rows * model().width));
   }
-  Matrix components(std::int64_t block) {
-    const std::int64_t active = active_[static_cast<std::size_t>(block)];
-    return {components_.data(), static_cast<std::int64_t>(tile_.size()), active, active};
+  Matrix components() {
+    return {components_.data(), static_cast<std::int64_t>(tile_.size()), model().width,
+            model().width};
   }
-  // What the block's symbols and escaped numbers stand for.
-  void dequantize(std::int64_t block, const std::uint8_t* symbols,
-                  std::span<const Escape> escapes) {
-    const Matrix to = components(block);
+  // What the block's symbols and escaped numbers stand for, up to the last component that is not 0
+  // in every row: most of the narrow ones are.
+  ConstMatrix dequantize(std::int64_t block, const std::uint8_t* symbols,
+                         std::span<const Escape> escapes) {
+    Matrix to = components();
     const std::int64_t first = block * model().width;
     const std::uint16_t* classes = shape_.context.data() + first;
+    std::int64_t used = 0;
     for (std::int64_t row = 0; row < to.rows; ++row) {
       const std::uint8_t* from = symbols + row * static_cast<std::int64_t>(columns()) + first;
       for (std::int64_t i = 0; i < to.columns; ++i) {
         to.row(row)[i] = values_[std::size_t{classes[i]} * kWaterSymbols + from[i]];
+      }
+      for (std::int64_t i = to.columns; i > used; --i) {
+        if (to.row(row)[i - 1] != 0.0F) used = i;
       }
     }
     for (const Escape& escape : escapes) {
       const float value = scale_.value(classes[escape.column - first], escape.number);
       to.row(escape.row)[escape.column - first] =
           std::clamp(value, -kComponentMost, kComponentMost);
+      used = std::max(used, escape.column - first + 1);
     }
+    to.columns = used;
+    return to;
   }
 
   WaterScale scale_;
   SymbolShape shape_;
-  std::vector<std::int64_t> active_;
   WaterReaches reaches_;
   std::vector<float> values_;  // [classes][symbols]
   PredictLoop loop_;
@@ -144,8 +147,7 @@ class Encoder final : public QuantizePlan, Coder {
     for (std::int64_t block = 0; block < blocks(); ++block) {
       const std::size_t before = escapes_.size();
       quantize(block, rows, symbols);
-      dequantize(block, symbols, std::span(escapes_).subspan(before));
-      loop_.complete(block, components(block));
+      loop_.complete(block, dequantize(block, symbols, std::span(escapes_).subspan(before)));
     }
     std::stable_sort(escapes_.begin(), escapes_.end(),
                      [](const Escape& a, const Escape& b) { return a.row < b.row; });
@@ -187,19 +189,18 @@ class Encoder final : public QuantizePlan, Coder {
       float* to = residual_.data() + row * width;
       for (std::int64_t i = 0; i < width; ++i) to[i] = from[i] - less[i];
     }
-    const Matrix values = components(block);
+    const Matrix values = components();
     multiply(ConstMatrix{residual_.data(), rows.rows, width, width},
-             ConstMatrix{of.forward, width, values.columns, width}, values);
-    const auto active = static_cast<std::size_t>(values.columns);
+             ConstMatrix{of.forward, width, width, width}, values);
+    const auto count = static_cast<std::size_t>(width);
     const auto first = static_cast<std::size_t>(block * width);
     const float inverse = 1.0F / scale_.step;
-    numbers_.resize(active);
+    numbers_.resize(count);
     for (std::int64_t row = 0; row < rows.rows; ++row) {
       std::uint8_t* to = symbols + static_cast<std::size_t>(row) * columns() + first;
-      water_numbers({values.row(row), active}, inverse, scale_.rounding, numbers_.data());
+      water_numbers({values.row(row), count}, inverse, scale_.rounding, numbers_.data());
       const bool has_escapes = water_symbols(numbers_, reaches_, first, to);
-      std::fill(to + active, to + width, std::uint8_t{0});
-      for (std::size_t i = 0; has_escapes && i < active; ++i) {
+      for (std::size_t i = 0; has_escapes && i < count; ++i) {
         if (to[i] != reaches_.escape[first + i]) continue;
         escapes_.push_back({row, static_cast<std::int64_t>(first + i), numbers_[i]});
       }
@@ -230,8 +231,8 @@ class Decoder final : public DequantizePlan, Coder {
     const std::int64_t width = model().width;
     for (std::int64_t block = 0; block < blocks(); ++block) {
       loop_.predict(block);
-      dequantize(block, symbols, escapes_[static_cast<std::size_t>(block)]);
-      const ConstMatrix decoded = loop_.complete(block, components(block));
+      const auto& escapes = escapes_[static_cast<std::size_t>(block)];
+      const ConstMatrix decoded = loop_.complete(block, dequantize(block, symbols, escapes));
       for (std::int64_t row = 0; row < rows.rows; ++row) {
         std::copy_n(decoded.row(row), width, rows.row(row) + block * width);
       }
@@ -246,7 +247,7 @@ class Decoder final : public DequantizePlan, Coder {
     for (auto& of_block : escapes_) of_block.clear();
     for (std::int64_t row = 0; row < rows; ++row) {
       for (std::size_t column = 0; column < columns(); ++column) {
-        if (*symbols++ != reaches_.escape[column] || shape_.bits[column] == 0) continue;
+        if (*symbols++ != reaches_.escape[column]) continue;
         if (side.remaining() < sizeof(std::int32_t)) {
           return make_error(ErrorCode::kCorrupt, "predict: escaped numbers are missing");
         }
@@ -278,7 +279,6 @@ class Predict final : public QuantizeStage {
     PredictLearning learning;
     learning.settings = settings_;
     learning.parameters = parameters_;
-    learning.coded_class_first = kCodedClassFirst;
     return calibrate_predict(std::move(learning));
   }
 
@@ -310,17 +310,11 @@ class Predict final : public QuantizeStage {
     SymbolShape& shape = result.shape;
     shape.family = water_frequency_name(plane.tables);
     for (const PredictBlock& block : result.model.blocks) {
-      std::int64_t active = 0;
       for (std::int64_t i = 0; i < result.model.width; ++i) {
         const int of_component = deviation_class(block.variances[i], result.scale.step);
         shape.context.push_back(static_cast<std::uint16_t>(of_component));
-        if (of_component >= kCodedClassFirst) active = i + 1;
+        shape.bits.push_back(WaterAlphabet::of(of_component).bits);
       }
-      for (std::int64_t i = 0; i < result.model.width; ++i) {
-        const auto of_component = shape.context[shape.bits.size()];
-        shape.bits.push_back(i < active ? WaterAlphabet::of(of_component).bits : std::uint8_t{0});
-      }
-      result.active.push_back(active);
     }
     return result;
   }

@@ -17,6 +17,9 @@ namespace {
 
 // Sums of so many products are exact enough in FP32; they are added up in FP64.
 constexpr std::int64_t kChunkRows = 512;
+// Components narrower than an eighth of the step are practically always 0: how they are spread does
+// not matter, and there are many.
+constexpr int kSpreadClassFirst = 8;
 // Of the widest feature's variance: narrower features are not blown up to 1.
 constexpr double kFeatureLeast = 1e-6;
 
@@ -250,11 +253,9 @@ class GroupLearner {
     std::vector<std::int32_t> numbers(variances.size());
     water_numbers({row, variances.size()}, 1.0F / step, rounding, numbers.data());
     for (std::size_t i = 0; i < variances.size(); ++i) {
-      if (deviation_class(variances[i], step) < learning_.coded_class_first) {
-        row[i] = 0.0F;
-        continue;
+      if (deviation_class(variances[i], step) >= kSpreadClassFirst) {
+        spread_.add(row[i] / std::sqrt(variances[i]));
       }
-      if (variances[i] > 0.0F) spread_.add(row[i] / std::sqrt(variances[i]));
       row[i] = static_cast<float>(numbers[i]) * step;
     }
   }

@@ -13,8 +13,7 @@ namespace sluice::kernels {
 
 struct PredictLearning {
   PredictSettings settings;
-  Parameters parameters;      // the stage's
-  int coded_class_first = 0;  // narrower components have no symbols
+  Parameters parameters;  // the stage's
 };
 
 // Holds the rows of one frame's layers of all caches: they must come frame by frame.

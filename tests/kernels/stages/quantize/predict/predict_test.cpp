@@ -218,7 +218,6 @@ class Oracle {
     const float* inverse = tensor("inverse").as<float>();
     for (std::int64_t i = 0; i < kWidth; ++i) {
       const auto column = static_cast<std::size_t>(block * kWidth + i);
-      if (shape_.bits[column] == 0) break;
       const int reach = shape_.bits[column] == 4 ? 7 : 127;
       const int number = symbols[i] - reach;
       const int size = std::abs(number);
@@ -299,9 +298,7 @@ TEST_F(Predict, RowsThatEveryPromptBeginsWithAreKnown) {
     std::memcpy(&known, coded.side.data(), sizeof known);
     for (std::int64_t i = 0; i < known * kColumns; ++i) {
       const auto column = static_cast<std::size_t>(i % kColumns);
-      const int middle = coded.shape.bits[column] == 0   ? 0
-                         : coded.shape.bits[column] == 4 ? 7
-                                                         : 127;
+      const int middle = coded.shape.bits[column] == 4 ? 7 : 127;
       EXPECT_EQ(coded.symbols[static_cast<std::size_t>(i)], middle);
     }
     return known;
