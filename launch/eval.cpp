@@ -16,6 +16,7 @@
 #include "launch/eval_studies.hpp"
 #include "launch/rank.hpp"
 #include "launch/signals.hpp"
+#include "runtime/engine/cache_shape.hpp"
 #include "runtime/evaluation/tasks.hpp"
 #include "runtime/telemetry/progress_bar.hpp"
 
@@ -23,6 +24,8 @@ namespace sluice::launch {
 namespace {
 
 constexpr const char* kOutcomes = "outcomes.jsonl";
+
+using ProfilePointer = std::shared_ptr<const kernels::Profile>;
 
 Result<runtime::OutcomeFile> open_outcomes(const EvalOptions& options) {
   std::error_code error;
@@ -43,6 +46,7 @@ class Progress {
     if (!bar_) {
       if (done > 0) std::cerr << done << " of " << total << " measurements are there already\n";
       before_ = done;
+      if (done == total) return;
       bar_ = std::make_unique<runtime::ProgressBar>(
           std::cerr, runtime::ProgressOptions{.label = "measuring",
                                               .total = total - done,
@@ -101,6 +105,7 @@ std::vector<EvaluatedStudy> share_out(std::vector<runtime::Study> studies,
 }
 
 Result<std::vector<runtime::Outcome>> measure(const EvalOptions& options, const LoadedModel& model,
+                                              const ProfilePointer& profile,
                                               const std::vector<StudyJobs>& jobs) {
   std::vector<runtime::EvaluationJob> all;
   for (const StudyJobs& of_study : jobs) {
@@ -115,11 +120,24 @@ Result<std::vector<runtime::Outcome>> measure(const EvalOptions& options, const 
   Progress progress;
   runtime::EvaluationOptions how;
   how.threads = options.threads;
-  how.profile = SLUICE_TRY(open_profile(options.profile, model.file->fingerprint()));
+  how.profile = profile;
   how.progress = [&](std::int64_t done, std::int64_t total) { progress.update(done, total); };
   how.is_cancelled = [&] { return is_cancelled.load(); };
   how.is_report_only = options.report_only;
   return runtime::evaluate(all, evaluation_model(model), how, file);
+}
+
+// A smoke test does without what nobody has calibrated; others are told how to.
+void drop_uncalibrated(runtime::Study& study, const LoadedModel& model,
+                       const ProfilePointer& profile, EvalSubject& subject) {
+  const auto shape = runtime::cache_shape_of(*model.file);
+  std::erase_if(study.pipelines, [&](const runtime::StudyPipeline& pipeline) {
+    const auto made = kernels::Pipeline::create(pipeline.spec, shape, profile);
+    if (made || made.error().code != ErrorCode::kNotFound) return false;
+    subject.notes.push_back("Left out: " + pipeline.spec.name + ": " + made.error().message + ".");
+    std::cerr << subject.notes.back() << '\n';
+    return true;
+  });
 }
 
 Status eval(const EvalOptions& options) {
@@ -130,6 +148,8 @@ Status eval(const EvalOptions& options) {
   const LoadedModel model = SLUICE_TRY(load_model(config));
   EvalSubject subject = subject_of(options, model);
   if (options.data.empty()) std::cerr << "data: " << subject.data << '\n';
+  const auto profile = SLUICE_TRY(open_profile(options.profile, model.file->fingerprint()));
+  if (options.smoke) drop_uncalibrated(studies.front(), model, profile, subject);
   std::vector<StudyJobs> jobs;
   for (const runtime::Study& study : studies) {
     jobs.push_back(SLUICE_TRY(jobs_for(study, options, model)));
@@ -139,7 +159,7 @@ Status eval(const EvalOptions& options) {
                     study.name, jobs.back().too_long, model.file->spec().context_max));
     std::cerr << subject.notes.back() << '\n';
   }
-  auto outcomes = measure(options, model, jobs);
+  auto outcomes = measure(options, model, profile, jobs);
   if (!outcomes && outcomes.error().code == ErrorCode::kCancelled) {
     return make_error(ErrorCode::kCancelled, "stopped; the same command goes on from " +
                                                  (options.output / kOutcomes).string());
