@@ -117,6 +117,18 @@ TEST_F(Evaluator, WhatWasMeasuredBeforeAStopIsInTheFile) {
   EXPECT_EQ(count, measured);
 }
 
+TEST_F(Evaluator, APromptIsRepeatedForThoseThatSelectByIt) {
+  auto file = OutcomeFile::open(folder_.path() / "kvzip.jsonl");
+  const std::vector<EvaluationJob> all{
+      {question("a fox"), {pipeline("", "raw"), pipeline("kvzip: { budget: 0.5 }", "kvzip")}}};
+  EvaluationOptions options;
+  options.threads = 1;
+  const auto outcomes = evaluate(all, model_, options, *file);
+  ASSERT_TRUE(outcomes) << outcomes.error().message;
+  ASSERT_EQ(outcomes->size(), 3U);
+  EXPECT_LT((*outcomes)[2].bytes, (*outcomes)[1].bytes);
+}
+
 TEST_F(Evaluator, AnErrorNamesItsItem) {
   auto file = OutcomeFile::open(folder_.path() / "a.jsonl");
   ASSERT_TRUE(file);

@@ -129,6 +129,19 @@ TEST_F(Measure, ACacheInTheReferencesPlace) {
   EXPECT_EQ(wrong.error().code, ErrorCode::kInvalidArgument);
 }
 
+TEST_F(Measure, WhatSelectsByARepetitionNeedsOne) {
+  const EvaluationItem item = question("a fox");
+  const auto kvzip = opened("kvzip: { budget: 0.5 }");
+  const auto without = measure_outcome(reference(item), *kvzip, nullptr, model_, decode());
+  ASSERT_FALSE(without);
+  EXPECT_THAT(without.error().message, HasSubstr("prompt's repetition"));
+  const auto repeated = make_reference(item, model_, prefill(), decode(), true);
+  ASSERT_TRUE(repeated) << repeated.error().message;
+  const auto outcome = measure_outcome(*repeated, *kvzip, nullptr, model_, decode());
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_LT(outcome->bytes, outcome->raw_bytes * 7 / 10);
+}
+
 TEST_F(Measure, ItemsThatCannotBeMeasuredAreNamed) {
   EvaluationItem elsewhere = question("a fox");
   elsewhere.question = "Where?";
