@@ -102,7 +102,7 @@ TEST_F(Eval, WhatIsNotThereIsNamedWithWhatThereIs) {
 }
 
 TEST_F(Eval, APipelineThatMustLearnSaysHow) {
-  expect_error({"--study", study("cachegen")}, {"cachegen", "calibrate"});
+  expect_error({"--study", study("kvtc")}, {"kvtc", "calibrate"});
 }
 
 TEST_F(Eval, ItemsThatTheModelCannotHoldAreLeftOut) {
