@@ -42,8 +42,8 @@ struct Columns {
   Stratum ratio, kl, family_kl, kl_difference, nll_difference;
 };
 
-Verdict verdict_of(const Interval& difference) {
-  if (difference.high < 0.0) return Verdict::kSurely;
+Verdict verdict_of(const Interval& difference, std::int64_t items_of_smallest_task) {
+  if (difference.high < 0.0 && items_of_smallest_task >= kItemsMin) return Verdict::kSurely;
   return difference.mean < 0.0 ? Verdict::kProbably : Verdict::kNo;
 }
 
@@ -54,16 +54,19 @@ EqualBytes compare(std::span<const Columns> tasks, Resampler& resampler) {
     return resampler.ratio(strata);
   };
   EqualBytes result;
+  std::int64_t fewest = std::numeric_limits<std::int64_t>::max();
   for (const Columns& task : tasks) {
-    result.items += static_cast<std::int64_t>(task.kl.numerators.size());
+    const auto items = static_cast<std::int64_t>(task.kl.numerators.size());
+    result.items += items;
+    if (items > 0) fewest = std::min(fewest, items);
   }
   result.ratio = mean(&Columns::ratio).mean;
   result.kl = mean(&Columns::kl);
   result.family_kl = mean(&Columns::family_kl);
   result.kl_difference = mean(&Columns::kl_difference);
   result.nll_difference = mean(&Columns::nll_difference);
-  result.by_kl = verdict_of(result.kl_difference);
-  result.by_nll = verdict_of(result.nll_difference);
+  result.by_kl = verdict_of(result.kl_difference, fewest);
+  result.by_nll = verdict_of(result.nll_difference, fewest);
   return result;
 }
 

@@ -11,8 +11,11 @@
 
 namespace sluice::runtime {
 
+// Five items all say the same by chance in one case of sixteen, six in one of 32.
+inline constexpr std::int64_t kItemsMin = 6;
+
 enum class Verdict : std::uint8_t {
-  kSurely,    // the whole interval of the difference says so
+  kSurely,    // the whole interval of the difference says so, of kItemsMin items of each task
   kProbably,  // its mean does
   kNo,
 };

@@ -86,7 +86,8 @@ std::string family_table(const StudyFigures& figures, const StudyFamily& family)
          " on each single task. Its loss at another's ratio lies between its two levels around "
          "that ratio, item by item (log KL and NLL, linear in the logarithm of the ratio); below "
          "its lowest ratio its largest level stands for it, in fewer bytes. *Surely*: the whole "
-         "95 % interval of the paired difference is on its side; *probably*: the mean is.\n\n"
+         "95 % interval of the paired difference is on its side, of six items of a task or more; "
+         "*probably*: the mean is.\n\n"
          "| pipeline | ratio | KL | KL of " +
          name + " | times less | ratio at equal KL | NLL of " + name +
          " less its, nats | better by KL | better by NLL |\n"

@@ -19,7 +19,7 @@ int decimals_of(double half_width, double mean) {
                       kDecimalsMax);
   }
   if (mean == 0.0) return 0;
-  const double leading = std::floor(std::log10(std::abs(mean)));
+  const double leading = std::floor(std::log10(std::abs(mean)) + 1e-9);
   return std::clamp(static_cast<int>(kDigitsAlone - 1.0 - leading), 0, kDecimalsMax);
 }
 

@@ -70,6 +70,15 @@ TEST(EqualBytes, WhatItemsDisagreeOnIsOnlyProbable) {
   EXPECT_EQ(compare_at_equal_bytes(outcomes, kLevels, "other")[0].by_kl, Verdict::kProbably);
 }
 
+TEST(EqualBytes, AFewItemsAreNeverSure) {
+  std::vector<Outcome> outcomes = with_other(8, 0.05, 2.75);
+  std::erase_if(outcomes, [](const Outcome& outcome) { return outcome.item >= "5"; });
+  EXPECT_EQ(compare_at_equal_bytes(outcomes, kLevels, "other")[0].by_kl, Verdict::kProbably);
+  outcomes = with_other(8, 0.05, 2.75);
+  std::erase_if(outcomes, [](const Outcome& outcome) { return outcome.item >= "6"; });
+  EXPECT_EQ(compare_at_equal_bytes(outcomes, kLevels, "other")[0].by_kl, Verdict::kSurely);
+}
+
 TEST(EqualBytes, AnItemWithoutALevelIsLeftOut) {
   std::vector<Outcome> outcomes = with_other(8, 0.05, 2.75);
   outcomes.push_back(at("other", 99, 8, 100.0, 100.0));

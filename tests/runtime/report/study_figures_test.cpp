@@ -57,8 +57,8 @@ TEST(StudyFigures, SummariesAreByTaskAndByLength) {
   const Study study = made_up_study();
   const std::vector<Outcome> outcomes = made_up_outcomes();
   const StudyFigures figures(study, outcomes);
-  EXPECT_EQ(figures.find("int4", "squad")->items, 4);
-  EXPECT_EQ(figures.find("int4", std::int64_t{512})->items, 2);
+  EXPECT_EQ(figures.find("int4", "squad")->items, 6);
+  EXPECT_EQ(figures.find("int4", std::int64_t{512})->items, 3);
   EXPECT_EQ(figures.find("int4", std::int64_t{2048}), nullptr);
 }
 

@@ -36,25 +36,25 @@ inline std::vector<Outcome> made_up_outcomes() {
     double kl, nll, score;
   };
   std::vector<Outcome> outcomes;
-  for (int item = 0; item < 8; ++item) {
+  for (int item = 0; item < 12; ++item) {
     for (const Loss& loss :
          {Loss{kFullCache, 16000, 0, 1, 1}, Loss{"int4", 4000, 0.2, 1.5, 0.5},
           Loss{"best@4", 4000, 0.01, 1, 1}, Loss{"best@16", 1000, 0.04, 1.1, 0.9},
           Loss{"not_of_the_study", 1000, 9, 9, 0}}) {
       Outcome outcome;
       outcome.pipeline = loss.pipeline;
-      outcome.task = item < 4 ? "squad" : "needle";
+      outcome.task = item < 6 ? "squad" : "needle";
       outcome.item = std::to_string(item);
       outcome.tokens = 700;
-      if (item >= 4) {
+      if (item >= 6) {
         outcome.length = item % 2 == 0 ? 512 : 1024;
-        outcome.depth = item < 6 ? 0.0 : 1.0;
+        outcome.depth = item < 9 ? 0.0 : 1.0;
         outcome.keys = 1;
       }
       outcome.raw_bytes = 16000;
       outcome.bytes = loss.bytes;
       outcome.kl = loss.kl;
-      outcome.nll = loss.nll * (item < 4 ? 2.0 : 0.5);
+      outcome.nll = loss.nll * (item < 6 ? 2.0 : 0.5);
       outcome.score = loss.score;
       outcome.top1 = 1.0 - loss.kl;
       outcomes.push_back(outcome);

@@ -27,8 +27,8 @@ TEST_F(StudyTables, TheSettingIsTheWholeCaches) {
   EXPECT_EQ(setting_table(figures()),
             "| task | items | tokens of a prompt | score, % | exact, % | NLL, nats a token |\n"
             "|---|---:|---:|---:|---:|---:|\n"
-            "| squad | 4 | 700 | 100 | 0 | 2.00 |\n"
-            "| needle | 4 | 700 | 100 | 0 | 0.500 |\n");
+            "| squad | 6 | 700 | 100 | 0 | 2.00 |\n"
+            "| needle | 6 | 700 | 100 | 0 | 0.500 |\n");
 }
 
 TEST_F(StudyTables, PublishedFiguresStandBesideOurs) {
