@@ -194,6 +194,11 @@ void add_codec(CLI::App& app, CodecOptions& options, std::function<int()>& chose
   command->add_option("--output", options.output, "The profile, if not where others look for it");
   command->add_option("--passages", options.passages_max,
                       "Learn from so many passages only: quicker, and good enough for a try");
+  command
+      ->add_option("--samples", options.samples,
+                   "So many texts of the model's own too, which go on from the passages")
+      ->check(CLI::Range(0, 256))
+      ->capture_default_str();
   command->add_flag("--if-missing", options.if_missing,
                     "Only where there is no profile yet that these presets can work with");
 

@@ -28,6 +28,7 @@ struct CodecOptions {
   std::int64_t question_tokens = 0;
   std::int64_t window_tokens = 128;
   std::int64_t passages_max = 0;  // of all texts together; 0: all
+  std::int64_t samples = 0;       // the model's own texts, beside the passages
   std::uint64_t seed = 0;
   bool raw = false;
   bool repeat = false;  // score by a repetition of the prompt, too

@@ -14,6 +14,7 @@
 #include "launch/prompt_text.hpp"
 #include "launch/rank.hpp"
 #include "runtime/codec/calibration_text.hpp"
+#include "runtime/codec/own_text.hpp"
 #include "runtime/codec/prefill_cache.hpp"
 #include "runtime/config/pipeline_config.hpp"
 #include "runtime/engine/cache_shape.hpp"
@@ -32,6 +33,11 @@ constexpr std::size_t kCutTokens = 1024;
 // Continuations to measure what errors cost: as many tokens, from these shares of a prompt on.
 constexpr std::size_t kContinuationTokens = 32;
 constexpr double kContinuationsFrom[] = {0.4, 0.75};
+
+// Of a text that the model writes: the beginning that it is given, for the first text of a lesson;
+// then what it adds.
+constexpr std::size_t kBeginningTokens = 64;
+constexpr std::size_t kOwnTokens = 512;
 
 struct Lesson {
   std::vector<runtime::TokenId> prompt;
@@ -76,6 +82,36 @@ Result<std::vector<Lesson>> lessons_of(const LoadedModel& model, const CodecOpti
     lessons.resize(std::min(lessons.size(), static_cast<std::size_t>(options.passages_max)));
   }
   return lessons;
+}
+
+// Beginnings of the lessons, and what the model goes on with: more text than comes along.
+Status add_own_texts(const LoadedModel& model, std::int64_t count, runtime::PrefillEngine& prefill,
+                     std::vector<Lesson>& lessons) {
+  if (count == 0) return {};
+  const auto context = static_cast<std::size_t>(model.file->spec().context_max);
+  std::vector<std::vector<runtime::TokenId>> beginnings;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+    const auto& prompt = lessons[i % lessons.size()].prompt;
+    const std::size_t tokens = kBeginningTokens * (1 + i / lessons.size());
+    beginnings.emplace_back(prompt.begin(),
+                            prompt.begin() + static_cast<std::ptrdiff_t>(
+                                                 std::min({tokens, prompt.size(), context / 2})));
+  }
+  const auto engine_options = SLUICE_TRY(runtime::engine_options("cpu", "auto", 0));
+  const auto decode = SLUICE_TRY(runtime::DecodeEngine::create(*model.file, engine_options));
+  runtime::OwnTextOptions options;
+  options.tokens = static_cast<std::int64_t>(std::min(kOwnTokens, context / 2));
+  const auto ends = model.tokenizer->end_of_text();
+  options.never = ends;
+  runtime::ProgressBar bar(std::cerr, {.label = "writing texts",
+                                       .total = options.tokens,
+                                       .unit = runtime::ProgressUnit::kCount,
+                                       .is_terminal = runtime::stderr_is_terminal()});
+  options.progress = [&bar](std::int64_t done) { bar.update(done); };
+  for (auto& text : SLUICE_TRY(runtime::own_texts(beginnings, prefill, *decode, options))) {
+    lessons.push_back({std::move(text), {}});
+  }
+  return {};
 }
 
 // What the answer and parts of the prompt itself say of errors before them.
@@ -138,6 +174,18 @@ bool is_taught(const kernels::PipelineSpec& spec, const kernels::CacheShape& sha
          is_served(spec, shape, std::make_shared<const kernels::Profile>(profile));
 }
 
+// What `sluice diagnose` put into the profile that is replaced: it is of the model, and no stage
+// learns it.
+void keep_diagnosis(const std::filesystem::path& path, kernels::Profile& profile) {
+  constexpr const char* kFragileLayers = "fragile_layers";
+  const auto before = runtime::load_profile(path, profile.model_fingerprint);
+  if (!before) return;
+  const auto fragile = before->find(kFragileLayers);
+  if (!fragile || fragile->dtype != DType::kI32) return;
+  profile.put(kFragileLayers, DType::kI32, {fragile->elements()},
+              Bytes(fragile->data, fragile->bytes()));
+}
+
 }  // namespace
 
 bool needs_calibration(const std::vector<kernels::PipelineSpec>& specs,
@@ -164,9 +212,10 @@ Status calibrate(const LoadedModel& model, const CodecOptions& options) {
     std::cout << path.string() << ": there already\n";
     return {};
   }
-  const auto lessons = SLUICE_TRY(lessons_of(model, options));
+  auto lessons = SLUICE_TRY(lessons_of(model, options));
   const auto engine_options = SLUICE_TRY(runtime::engine_options("cpu", "auto", 0));
   const auto engine = SLUICE_TRY(runtime::PrefillEngine::create(*model.file, engine_options, {}));
+  SLUICE_TRY(add_own_texts(model, options.samples, *engine, lessons));
   const auto meter = SLUICE_TRY(runtime::ErrorWeightMeter::create(*model.file));
 
   runtime::ProgressBar bar(std::cerr,
@@ -211,6 +260,7 @@ Status calibrate(const LoadedModel& model, const CodecOptions& options) {
     profile.erase(kernels::profile_name("fisher", false, layer));
   }
   runtime::round_to_halves(profile);
+  keep_diagnosis(path, profile);
   SLUICE_TRY(runtime::save_profile(path, profile));
   std::cout << fmt::format("{}: {} tensors, from {} prompts\n", path.string(),
                            profile.names().size(), lessons.size());

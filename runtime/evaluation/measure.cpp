@@ -60,21 +60,30 @@ Result<BothRows> rows_after(const Reference& reference, KvPool& pool, KvSequence
   return rows;
 }
 
-// Of the choices the one whose first token is the likeliest: its place. -1: the item has none.
-std::int64_t chosen(const EvaluationItem& item, const EvaluationModel& model,
-                    std::span<const float> row) {
-  std::int64_t best = -1;
-  float most = 0.0F;
-  for (std::size_t i = 0; i < item.choices.size(); ++i) {
-    const auto tokens = model.tokenizer->encode(item.choices[i], {.add_special = false});
-    if (tokens.empty()) continue;
-    const float log = row[static_cast<std::size_t>(tokens.front())];
-    if (best < 0 || log > most) {
+// Of the choices the likeliest one: its place. -1: the item has none. They are told apart by the
+// first token in which they differ, since vocabularies of SentencePiece begin them all with a
+// blank; `rows` are along the right one, which begins like the others.
+std::int64_t chosen(const EvaluationItem& item, const EvaluationModel& model, const LogRows& rows) {
+  std::vector<std::vector<TokenId>> choices;
+  for (const std::string& choice : item.choices) {
+    choices.push_back(model.tokenizer->encode(choice, {.add_special = false}));
+  }
+  if (choices.empty()) return -1;
+  for (std::size_t place = 0; place < rows.size(); ++place) {
+    std::int64_t best = -1;
+    float most = 0.0F;
+    bool differ = false;
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      if (choices[i].size() <= place) return -1;
+      differ = differ || choices[i][place] != choices.front()[place];
+      const float log = rows[place][static_cast<std::size_t>(choices[i][place])];
+      if (best >= 0 && log <= most) continue;
       best = static_cast<std::int64_t>(i);
       most = log;
     }
+    if (differ) return best;
   }
-  return best;
+  return -1;
 }
 
 // One cache in the pool, and what is found out about it.
@@ -110,7 +119,7 @@ Status judge(const Reference& reference, const EvaluationModel& model, Trial& tr
   outcome.top1 = on_answer.top1;
   outcome.own_kl = on_own.kl;
   outcome.own_top1 = on_own.top1;
-  const std::int64_t choice = chosen(item, model, trial.rows.answer.front());
+  const std::int64_t choice = chosen(item, model, trial.rows.answer);
   if (choice >= 0) {
     outcome.said = item.choices[static_cast<std::size_t>(choice)];
     outcome.score = outcome.said == item.answers.front() ? 1.0 : 0.0;
