@@ -25,8 +25,8 @@ class PipelineSet {
  public:
   using PipelinePointer = std::shared_ptr<const kernels::Pipeline>;
 
-  // `name_or_path`: as find_pipeline(). Errors of the file, or of Pipeline::create; kUnsupported: it
-  // needs more than one pass over a prompt.
+  // `name_or_path`: as find_pipeline(). Errors of the file, or of Pipeline::create; kUnsupported:
+  // it needs more than one pass over a prompt.
   static Result<std::unique_ptr<PipelineSet>> create(const std::string& name_or_path,
                                                      PipelineSetOptions options);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model's profile on disk: a safetensors file, the model's fingerprint as one of its tensors. FP32
-// tensors whose values all fit FP16 are kept as such, and come back as FP32.
+// A model's profile on disk: a safetensors file, the model's fingerprint as one of its tensors.
+// FP32 tensors whose values all fit FP16 are kept as such, and come back as FP32.
 #pragma once
 
 #include <cstdint>

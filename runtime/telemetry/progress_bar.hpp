@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A long step's progress on a terminal: a bar redrawn in place, or a few plain lines in a log. After
-// some seconds also how long the rest takes, if it goes on as it did.
+// A long step's progress on a terminal: a bar redrawn in place, or a few plain lines in a log.
+// After some seconds also how long the rest takes, if it goes on as it did.
 #pragma once
 
 #include <chrono>
