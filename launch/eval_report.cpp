@@ -9,7 +9,6 @@
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "runtime/evaluation/statistics.hpp"
 #include "runtime/report/study_report.hpp"
@@ -19,48 +18,12 @@ namespace {
 
 using runtime::PipelineSummary;
 
-struct NamedInterval {
-  const char* name;
-  runtime::Interval PipelineSummary::*member;
-};
-constexpr NamedInterval kIntervals[] = {{"ratio", &PipelineSummary::ratio},
-                                        {"score", &PipelineSummary::score},
-                                        {"score_relative", &PipelineSummary::score_relative},
-                                        {"exact_match", &PipelineSummary::exact_match},
-                                        {"nll", &PipelineSummary::nll},
-                                        {"nll_relative", &PipelineSummary::nll_relative},
-                                        {"kl", &PipelineSummary::kl},
-                                        {"top1", &PipelineSummary::top1},
-                                        {"own_kl", &PipelineSummary::own_kl},
-                                        {"own_top1", &PipelineSummary::own_top1}};
-
-nlohmann::ordered_json summary_json(const PipelineSummary& summary) {
-  nlohmann::ordered_json json{{"pipeline", summary.pipeline},
-                              {"task", summary.task},
-                              {"items", summary.items},
-                              {"bits_per_element", summary.bits_per_element},
-                              {"encode_bytes_per_s", summary.encode_bytes_per_s},
-                              {"decode_bytes_per_s", summary.decode_bytes_per_s}};
-  for (const NamedInterval& interval : kIntervals) {
-    const runtime::Interval& value = summary.*interval.member;
-    json[interval.name] = {{"mean", value.mean}, {"low", value.low}, {"high", value.high}};
-  }
-  return json;
-}
-
 std::string report_json(const EvalSubject& subject, std::span<const EvaluatedStudy> studies) {
-  nlohmann::ordered_json json{{"model", subject.model},
-                              {"fingerprint", subject.fingerprint},
-                              {"data", subject.data},
-                              {"notes", subject.notes}};
-  for (const EvaluatedStudy& evaluated : studies) {
-    nlohmann::ordered_json study{{"name", evaluated.study.name}, {"title", evaluated.study.title}};
-    for (const PipelineSummary& summary : runtime::summarize(evaluated.outcomes)) {
-      study["summaries"].push_back(summary_json(summary));
-    }
-    json["studies"].push_back(std::move(study));
+  std::vector<runtime::StudySummaries> summarized;
+  for (const auto& [study, outcomes] : studies) {
+    summarized.push_back({study.name, study.title, runtime::summarize(outcomes)});
   }
-  return json.dump(1) + "\n";
+  return runtime::summary_json(subject, summarized);
 }
 
 std::string head_of(const EvalSubject& subject) {

@@ -11,6 +11,7 @@
 #include "kernels/core/result.hpp"
 #include "runtime/config/study_config.hpp"
 #include "runtime/evaluation/outcome.hpp"
+#include "runtime/evaluation/summary_json.hpp"
 
 namespace sluice::launch {
 
@@ -19,13 +20,7 @@ struct EvaluatedStudy {
   std::vector<runtime::Outcome> outcomes;
 };
 
-// What the figures are of, for the head of a report.
-struct EvalSubject {
-  std::string model;
-  std::string fingerprint;
-  std::string data;                // a folder, or what stands for it
-  std::vector<std::string> notes;  // sentences
-};
+using runtime::EvalSubject;
 
 // report.md, report.html, report.json and the pictures, in a folder that is there.
 Status write_eval_report(const std::filesystem::path& folder, const EvalSubject& subject,
