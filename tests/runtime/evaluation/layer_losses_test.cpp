@@ -8,27 +8,17 @@
 
 #include "runtime/engine/cache_shape.hpp"
 #include "runtime/engine/engine_options.hpp"
-#include "tests/support/temporary_folder.hpp"
-#include "tests/support/tiny_model_file.hpp"
+#include "tests/runtime/evaluation/tiny_evaluation.hpp"
 
 namespace sluice::runtime {
 namespace {
 
 using ::testing::HasSubstr;
 
-class LayerLossesTest : public ::testing::Test {
+class LayerLossesTest : public TinyEvaluation {
  protected:
   void SetUp() override {
-    auto file = ModelFile::open(folder_.write("tiny.gguf", tests::TinyModelFile().build()));
-    ASSERT_TRUE(file) << file.error().message;
-    file_ = std::move(*file);
-    auto tokenizer = Tokenizer::open(*file_);
-    ASSERT_TRUE(tokenizer) << tokenizer.error().message;
-    tokenizer_ = std::move(*tokenizer);
-    model_ = {file_.get(), tokenizer_.get(),
-              [this](const std::string& text) -> Result<std::vector<TokenId>> {
-                return tokenizer_->encode(text, {.add_special = false});
-              }};
+    TinyEvaluation::SetUp();
     for (const char* text : {"the sum of two and two", "a colour of the sky at noon in summer"}) {
       EvaluationItem item;
       item.task = "squad";
@@ -39,10 +29,6 @@ class LayerLossesTest : public ::testing::Test {
     }
   }
 
-  tests::TemporaryFolder folder_;
-  std::unique_ptr<ModelFile> file_;
-  std::unique_ptr<Tokenizer> tokenizer_;
-  EvaluationModel model_;
   std::vector<EvaluationItem> items_;
   const std::vector<int> bits_{4, 2};
 };
