@@ -18,10 +18,10 @@ constexpr PolicyRow kPolicies[] = {
 
 std::span<const PolicyRow> policy_table() { return kPolicies; }
 
-Result<std::unique_ptr<Policy>> create_policy(std::string_view name) {
+Result<std::unique_ptr<Policy>> create_policy(std::string_view name, const PolicyOptions& options) {
   std::string names;
   for (const PolicyRow& row : kPolicies) {
-    if (row.name == name) return row.create();
+    if (row.name == name) return row.create(options);
     names += (names.empty() ? "" : ", ") + std::string(row.name);
   }
   return make_error(ErrorCode::kNotFound, "there is no scheduling policy \"" + std::string(name) +

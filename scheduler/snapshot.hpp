@@ -6,13 +6,35 @@
 #include <cstdint>
 #include <vector>
 
+#include "scheduler/level_table.hpp"
+
 namespace sluice::scheduler {
+
+// How long a worker takes for n tokens: fixed_s + s_per_token n + s_per_token_squared n^2, where
+// the square is attention. As measured where it works; all 0: not known, the level table's means
+// stand in.
+struct WorkerSpeed {
+  double fixed_s = 0.0;
+  double s_per_token = 0.0;
+  double s_per_token_squared = 0.0;
+
+  bool is_known() const { return fixed_s > 0 || s_per_token > 0 || s_per_token_squared > 0; }
+};
 
 struct WorkerState {
   std::uint32_t node = 0;
+  // Gets new work: neither dead, nor suspect, nor draining, nor loading.
   bool alive = true;
   std::int64_t requests = 0;       // placed there and not ended
   std::int64_t queued_tokens = 0;  // prompt tokens still to prefill (prefill), to decode (decode)
+  // Of its KV memory, in tokens, less what is placed there and not yet taken; -1: not known.
+  std::int64_t free_tokens = -1;
+  // Of this request's prompt, from its start on: already in this worker's KV memory.
+  std::int64_t cached_tokens = 0;
+  WorkerSpeed prefill_speed = {};  // of a decode worker: of its own engine, for a prompt kept local
+  double step_s = 0.0;             // of one decode step with what runs there; 0: not known
+  // Its time to encode or decode frames by the level table's: 1 as fast, 2 twice as long.
+  double codec_slowness = 1.0;
 };
 
 // Of all that this carries, in one direction. A rate that is 0 is not known.
@@ -55,17 +77,9 @@ struct Snapshot {
   std::vector<WorkerState> decode;
   std::vector<LinkState> links = {};      // by prefill node, then decode node
   std::vector<UplinkState> uplinks = {};  // each out, then in
-};
-
-struct RequestShape {
-  std::int64_t prompt_tokens = 0;
-  std::int64_t output_tokens_max = 0;
-};
-
-// Where a request goes. Which level it is sent at joins here with the codecs.
-struct Decision {
-  std::uint32_t prefill_node = 0;
-  std::uint32_t decode_node = 0;
+  const LevelTable* levels = nullptr;     // borrowed; null: none was measured
+  // Where nothing is known of a link: what its first transfer is expected to get.
+  double assumed_bytes_per_s = 0.0;
 };
 
 }  // namespace sluice::scheduler

@@ -59,8 +59,25 @@ struct TransportConfig {
   std::string memory = "auto";  // of a decode arena: auto | host | cuda
 };
 
+// A class of requests and what its users expect.
+struct SloClassConfig {
+  std::string name = "default";
+  double ttft_s = 10.0;        // objective for the time to first token
+  double quality_floor = 0.1;  // the coarsest level: KL divergence, nats per token
+  double ageing = 1.0;         // seconds that a deadline counts as nearer per second waited
+  bool may_reject = true;      // refused early when it would certainly be late
+};
+
 struct SchedulerConfig {
   std::string policy = "least_loaded";
+  std::string levels;        // the level table; empty: beside the model's profile, if it is there
+  std::string decision_log;  // a file, one JSON object per line; empty: none
+  std::vector<SloClassConfig> classes = {SloClassConfig{}};  // the first is the default
+  std::int64_t queue_max = 1024;       // requests that wait for their placement
+  std::int64_t local_tokens_max = 32;  // longer prompts are never prefilled where they are decoded
+  std::int64_t prefix_block_tokens = 64;  // of the prefix cache; 0: there is none
+  bool adapt_levels = true;               // within a handoff, for each group of layers
+  bool switch_roles = false;
 };
 
 // The one way between some ranks and all others: the cable of a host, the trunk of a rack.

@@ -27,6 +27,8 @@ struct GenerateRequest {
   SamplingOptions sampling;
   std::string pipeline;              // a preset's name; empty: the cluster's
   std::int64_t question_tokens = 0;  // at the prompt's end: the task; 0: not known
+  std::string slo_class;             // of the cluster file; empty: its first
+  double kl_max = 0.0;               // the coarsest level accepted; 0: the class's
 };
 
 enum class FinishReason : std::uint8_t { kNone, kStop, kLength, kCancelled };

@@ -112,6 +112,9 @@ void timeline_fields(T& timeline, V& visit) {
   visit(timeline.kv_bytes_wire);
   visit(timeline.kept_share);
   visit(timeline.link_bytes_per_s);
+  visit(timeline.prefill_cached_tokens);
+  visit(timeline.decode_cached_tokens);
+  visit(timeline.levels);
 }
 
 template <class M, class V>
@@ -138,6 +141,10 @@ void submit_fields(M& m, V& visit) {
   sampling_fields(m.sampling, visit);
   visit(m.pipeline);
   visit(m.question_tokens);
+  bounded(visit, m.may_change_level, 1);
+  visit(m.ttft_left_us);
+  visit(m.kl_max);
+  visit(m.decode_cached_tokens);
   visit(m.prompt);
 }
 
@@ -150,6 +157,8 @@ void want_fields(M& m, V& visit) {
   visit(m.frame_bytes_largest);
   visit(m.range);
   visit(m.writers);
+  visit(m.cached_tokens);
+  visit(m.blocks);
 }
 
 template <class M, class V>
@@ -245,6 +254,27 @@ void links_fields(M& m, V& visit) {
 }
 
 template <class M, class V>
+void prefixes_fields(M& m, V& visit) {
+  visit(m.stored);
+  visit(m.evicted);
+}
+
+template <class M, class V>
+void status_fields(M& m, V& visit) {
+  visit(m.free_tokens);
+  visit(m.step_s);
+  visit(m.prefill_fixed_s);
+  visit(m.prefill_s_per_token);
+  visit(m.prefill_s_per_token_squared);
+  visit(m.codec_slowness);
+}
+
+template <class M, class V>
+void drain_fields(M& m, V& visit) {
+  bounded(visit, m.as, static_cast<std::uint8_t>(Role::kDecode));
+}
+
+template <class M, class V>
 void joined_fields(M& m, V& visit) {
   visit(m.node);
   visit(m.hello);
@@ -283,6 +313,9 @@ SLUICE_MESSAGE(AgainMessage, again_fields)
 SLUICE_MESSAGE(BeatMessage, beat_fields)
 SLUICE_MESSAGE(LinksMessage, links_fields)
 SLUICE_MESSAGE(JoinedMessage, joined_fields)
+SLUICE_MESSAGE(PrefixesMessage, prefixes_fields)
+SLUICE_MESSAGE(StatusMessage, status_fields)
+SLUICE_MESSAGE(DrainMessage, drain_fields)
 
 #undef SLUICE_MESSAGE
 

@@ -41,6 +41,9 @@ enum class MessageType : std::uint16_t {
   kBeat,
   kLinks,
   kJoined,
+  kPrefixes,
+  kStatus,
+  kDrain,
 };
 
 // What every rank tells all others once, at start.
@@ -62,7 +65,8 @@ struct Hello {
   static Result<Hello> decode(Bytes bytes);
 };
 
-// Router to prefill: a request and where its KV goes.
+// Router to prefill: a request and where its KV goes. Router to decode, which is `decode_node`
+// then: prefill it there.
 struct SubmitMessage {
   RequestId request = 0;
   comm::NodeId decode_node = 0;
@@ -71,6 +75,12 @@ struct SubmitMessage {
   SamplingOptions sampling;
   std::string pipeline;  // a preset's name; empty: the cluster's
   std::int64_t question_tokens = 0;
+  // What the level may become while the request is under way.
+  bool may_change_level = false;
+  std::int64_t ttft_left_us = 0;  // to the objective, when this was sent; 0: there is none
+  double kl_max = 0.0;            // the coarsest level that its user accepts
+  // So many of the prompt's first tokens are in the decode worker's cache: they are not sent.
+  std::int64_t decode_cached_tokens = 0;
   std::vector<TokenId> prompt;
 
   std::vector<std::byte> encode() const;
@@ -86,6 +96,10 @@ struct WantMessage {
   std::uint64_t frame_bytes_largest = 0;  // of one frame at most: no slot can be smaller
   CacheRange range;                       // what this writer sends
   std::int32_t writers = 1;               // that send this request to this decode worker
+  // The prompt's blocks (as PrefixesMessage): what the decode worker may keep for later prompts,
+  // and of which it has the first `cached_tokens` tokens already. Empty: no reuse.
+  std::int64_t cached_tokens = 0;
+  std::vector<std::uint64_t> blocks;
 
   std::vector<std::byte> encode() const;
   static Result<WantMessage> decode(Bytes bytes);
@@ -247,6 +261,38 @@ struct LinksMessage {
   static Result<LinksMessage> decode(Bytes bytes);
 };
 
+// A worker to the router: prefixes of prompts that its KV memory now has, and those it has no more.
+// A block has SchedulerConfig::prefix_block_tokens tokens; see block_hashes().
+struct PrefixesMessage {
+  std::vector<std::uint64_t> stored;
+  std::vector<std::uint64_t> evicted;
+
+  std::vector<std::byte> encode() const;
+  static Result<PrefixesMessage> decode(Bytes bytes);
+};
+
+// A worker to the router, at intervals while it has work: what a decision wants to know of it.
+struct StatusMessage {
+  std::int64_t free_tokens = -1;  // of KV memory; what the prefix cache could give back is free
+  double step_s = 0.0;            // decode: of one step, as of late; 0: not known
+  double prefill_fixed_s = 0.0;   // prefill: as scheduler::WorkerSpeed
+  double prefill_s_per_token = 0.0;
+  double prefill_s_per_token_squared = 0.0;
+  double codec_slowness = 1.0;  // its time for frames by the level table's
+
+  std::vector<std::byte> encode() const;
+  static Result<StatusMessage> decode(Bytes bytes);
+};
+
+// Router to a worker: no new work comes; end what there is, then say goodbye. `as` is the role in
+// which its process is to join again under the same rank, or the one it has: then it just ends.
+struct DrainMessage {
+  Role as = Role::kPrefill;
+
+  std::vector<std::byte> encode() const;
+  static Result<DrainMessage> decode(Bytes bytes);
+};
+
 // The router to all workers: behind this rank there is another process now.
 struct JoinedMessage {
   comm::NodeId node = 0;
@@ -256,6 +302,6 @@ struct JoinedMessage {
   static Result<JoinedMessage> decode(Bytes bytes);
 };
 
-inline constexpr std::uint32_t kProtocolVersion = 3;
+inline constexpr std::uint32_t kProtocolVersion = 4;
 
 }  // namespace sluice::runtime

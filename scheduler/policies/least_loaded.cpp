@@ -29,17 +29,20 @@ std::optional<std::uint32_t> least(const std::vector<WorkerState>& workers, Load
 
 class LeastLoaded : public Policy {
  public:
-  Result<Decision> decide(const Snapshot& snapshot, const RequestShape&) override {
+  Result<Decision> decide(const Snapshot& snapshot, const RequestShape&,
+                          std::vector<Alternative>*) override {
     const auto prefill = least(snapshot.prefill, prefill_load);
     if (!prefill) return make_error(ErrorCode::kUnavailable, "no prefill worker is alive");
     const auto decode = least(snapshot.decode, decode_load);
     if (!decode) return make_error(ErrorCode::kUnavailable, "no decode worker is alive");
-    return Decision{*prefill, *decode};
+    return Decision{.prefill_node = *prefill, .decode_node = *decode};
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Policy> create_least_loaded() { return std::make_unique<LeastLoaded>(); }
+std::unique_ptr<Policy> create_least_loaded(const PolicyOptions&) {
+  return std::make_unique<LeastLoaded>();
+}
 
 }  // namespace sluice::scheduler

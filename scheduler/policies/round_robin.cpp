@@ -20,14 +20,15 @@ std::optional<std::uint32_t> next_after(const std::optional<std::uint32_t>& last
 
 class RoundRobin : public Policy {
  public:
-  Result<Decision> decide(const Snapshot& snapshot, const RequestShape&) override {
+  Result<Decision> decide(const Snapshot& snapshot, const RequestShape&,
+                          std::vector<Alternative>*) override {
     const auto prefill = next_after(prefill_, snapshot.prefill);
     if (!prefill) return make_error(ErrorCode::kUnavailable, "no prefill worker is alive");
     const auto decode = next_after(decode_, snapshot.decode);
     if (!decode) return make_error(ErrorCode::kUnavailable, "no decode worker is alive");
     prefill_ = prefill;
     decode_ = decode;
-    return Decision{*prefill, *decode};
+    return Decision{.prefill_node = *prefill, .decode_node = *decode};
   }
 
  private:
@@ -37,6 +38,8 @@ class RoundRobin : public Policy {
 
 }  // namespace
 
-std::unique_ptr<Policy> create_round_robin() { return std::make_unique<RoundRobin>(); }
+std::unique_ptr<Policy> create_round_robin(const PolicyOptions&) {
+  return std::make_unique<RoundRobin>();
+}
 
 }  // namespace sluice::scheduler

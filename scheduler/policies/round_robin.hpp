@@ -11,6 +11,6 @@ namespace sluice::scheduler {
 // Its state is the node chosen last, per role; the next is the lowest live node above it, or the
 // lowest of all. A worker that dies or joins therefore disturbs nobody else's turn. A decision that
 // fails moves nothing.
-std::unique_ptr<Policy> create_round_robin();
+std::unique_ptr<Policy> create_round_robin(const PolicyOptions& options);
 
 }  // namespace sluice::scheduler

@@ -47,7 +47,7 @@ class EveryPolicy : public ::testing::TestWithParam<PolicyRow> {};
 
 TEST_P(EveryPolicy, ChoosesLiveWorkersOrIsUnavailable) {
   std::mt19937 random(1);
-  const auto policy = GetParam().create();
+  const auto policy = GetParam().create({});
   int decisions = 0;
   int refusals = 0;
   for (int i = 0; i < 2000; ++i) {
@@ -71,8 +71,8 @@ TEST_P(EveryPolicy, ChoosesLiveWorkersOrIsUnavailable) {
 // The same history gives the same decisions, and the order of workers in a snapshot says nothing.
 TEST_P(EveryPolicy, IsDeterministicWhateverTheOrder) {
   std::mt19937 random(2);
-  const auto one = GetParam().create();
-  const auto two = GetParam().create();
+  const auto one = GetParam().create({});
+  const auto two = GetParam().create({});
   for (int i = 0; i < 2000; ++i) {
     Snapshot snapshot = random_snapshot(random);
     const Result<Decision> first = one->decide(snapshot, {100, 10});
@@ -92,14 +92,14 @@ TEST_P(EveryPolicy, FirstTieGoesToTheLowestNode) {
     snapshot.prefill.push_back({.node = node});
     snapshot.decode.push_back({.node = node + 10});
   }
-  const Result<Decision> decision = GetParam().create()->decide(snapshot, {});
+  const Result<Decision> decision = GetParam().create({})->decide(snapshot, {});
   ASSERT_TRUE(decision.has_value());
   EXPECT_EQ(decision->prefill_node, 5U);
   EXPECT_EQ(decision->decode_node, 15U);
 }
 
 TEST_P(EveryPolicy, SaysWhichRoleIsMissing) {
-  const auto policy = GetParam().create();
+  const auto policy = GetParam().create({});
   const Result<Decision> no_prefill = policy->decide({{}, {{.node = 1}}}, {});
   ASSERT_FALSE(no_prefill.has_value());
   EXPECT_EQ(no_prefill.error().message, "no prefill worker is alive");

@@ -7,7 +7,7 @@ namespace sluice::scheduler {
 namespace {
 
 Decision decide(const Snapshot& snapshot) {
-  const Result<Decision> decision = create_least_loaded()->decide(snapshot, {});
+  const Result<Decision> decision = create_least_loaded({})->decide(snapshot, {});
   EXPECT_TRUE(decision.has_value());
   return decision ? *decision : Decision{};
 }
@@ -40,7 +40,7 @@ TEST(LeastLoaded, KeepsTheLoadLevel) {
     snapshot.prefill.push_back({.node = node});
     snapshot.decode.push_back({.node = node});
   }
-  const auto policy = create_least_loaded();
+  const auto policy = create_least_loaded({});
   for (int i = 0; i < 40; ++i) {
     const Result<Decision> decision = policy->decide(snapshot, {100, 10});
     ASSERT_TRUE(decision.has_value());

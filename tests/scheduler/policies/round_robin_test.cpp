@@ -17,13 +17,13 @@ std::vector<std::uint32_t> prefill_nodes(Policy& policy, const Snapshot& snapsho
 }
 
 TEST(RoundRobin, TakesTurnsInTheOrderOfNodes) {
-  const auto policy = create_round_robin();
+  const auto policy = create_round_robin({});
   const Snapshot snapshot = {{{.node = 3}, {.node = 1}, {.node = 2}}, {{.node = 9}}};
   EXPECT_THAT(prefill_nodes(*policy, snapshot, 5), ::testing::ElementsAre(1, 2, 3, 1, 2));
 }
 
 TEST(RoundRobin, ADeadWorkerLosesOnlyItsOwnTurn) {
-  const auto policy = create_round_robin();
+  const auto policy = create_round_robin({});
   Snapshot snapshot = {{{.node = 1}, {.node = 2}, {.node = 3}}, {{.node = 9}}};
   EXPECT_THAT(prefill_nodes(*policy, snapshot, 2), ::testing::ElementsAre(1, 2));
   snapshot.prefill[1].alive = false;
@@ -33,7 +33,7 @@ TEST(RoundRobin, ADeadWorkerLosesOnlyItsOwnTurn) {
 }
 
 TEST(RoundRobin, AFailedDecisionMovesNothing) {
-  const auto policy = create_round_robin();
+  const auto policy = create_round_robin({});
   Snapshot snapshot = {{{.node = 1}, {.node = 2}}, {{.node = 9, .alive = false}}};
   EXPECT_THAT(prefill_nodes(*policy, snapshot, 1), ::testing::ElementsAre(999));
   snapshot.decode[0].alive = true;
