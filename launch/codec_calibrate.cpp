@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/pipeline/pipeline.hpp"
+#include "kernels/stages/select/bottleneck/bottleneck.hpp"
 #include "launch/codec_paths.hpp"
 #include "launch/prompt_text.hpp"
 #include "launch/rank.hpp"
@@ -177,12 +178,11 @@ bool is_taught(const kernels::PipelineSpec& spec, const kernels::CacheShape& sha
 // What `sluice diagnose` put into the profile that is replaced: it is of the model, and no stage
 // learns it.
 void keep_diagnosis(const std::filesystem::path& path, kernels::Profile& profile) {
-  constexpr const char* kFragileLayers = "fragile_layers";
   const auto before = runtime::load_profile(path, profile.model_fingerprint);
   if (!before) return;
-  const auto fragile = before->find(kFragileLayers);
+  const auto fragile = before->find(kernels::kFragileLayers);
   if (!fragile || fragile->dtype != DType::kI32) return;
-  profile.put(kFragileLayers, DType::kI32, {fragile->elements()},
+  profile.put(kernels::kFragileLayers, DType::kI32, {fragile->elements()},
               Bytes(fragile->data, fragile->bytes()));
 }
 

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "kernels/stages/select/bottleneck/bottleneck.hpp"
 #include "launch/codec_paths.hpp"
 #include "launch/eval_studies.hpp"
 #include "launch/rank.hpp"
@@ -31,7 +32,6 @@ constexpr std::int64_t kPromptTokensMax = 1536;
 // Items looked at for each that is to fit.
 constexpr std::int64_t kItemsLookedAt = 8;
 // The tensor that the stage `bottleneck` reads.
-constexpr const char* kFragileLayers = "fragile_layers";
 
 // The first ones of each task that fit the model's context.
 Result<std::vector<runtime::EvaluationItem>> items_for(const DiagnoseOptions& options,
@@ -147,7 +147,7 @@ Result<kernels::Profile> profile_at(const std::filesystem::path& path, std::uint
 Status write_fragile(const std::filesystem::path& path, std::uint64_t fingerprint,
                      const std::vector<std::int32_t>& layers) {
   auto profile = SLUICE_TRY(profile_at(path, fingerprint));
-  profile.put(kFragileLayers, DType::kI32, {static_cast<std::int64_t>(layers.size())},
+  profile.put(kernels::kFragileLayers, DType::kI32, {static_cast<std::int64_t>(layers.size())},
               std::as_bytes(std::span(layers)));
   return runtime::save_profile(path, profile);
 }
@@ -181,7 +181,7 @@ Status diagnose(const DiagnoseOptions& options) {
             << ", diagnosis.md, diagnosis.svg\n";
   if (!options.write) return {};
   SLUICE_TRY(write_fragile(profile, fingerprint, diagnosed.front().diagnosis.fragile));
-  std::cout << profile.string() << ": " << kFragileLayers << " of " << options.bits.front()
+  std::cout << profile.string() << ": " << kernels::kFragileLayers << " of " << options.bits.front()
             << " bits\n";
   return {};
 }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/stages/learnt_parameters.hpp"
 #include "kernels/stages/quantize/kvtc/bit_allocation.hpp"
 
 namespace sluice::kernels {
@@ -26,8 +27,7 @@ constexpr std::array kParameters = {
                  "that share shifts and scales; the paper's: each its own"},
     ParameterRow{"block", ParameterKind::kInteger, 16, 1, 4096, "",
                  "components between possible changes of bits"},
-    ParameterRow{"skip_tokens", ParameterKind::kInteger, 4, 0, 1024, "",
-                 "first positions not learnt from: sinks look like no other token"},
+    kLearntSkipTokens,
 };
 
 KvtcSettings settings_of(const Parameters& parameters) {

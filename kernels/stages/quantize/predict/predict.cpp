@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/stages/learnt_parameters.hpp"
 #include "kernels/stages/quantize/predict/predict_calibration.hpp"
 #include "kernels/stages/quantize/predict/predict_model.hpp"
 #include "kernels/stages/quantize/waterfill/water_symbols.hpp"
@@ -31,14 +32,11 @@ constexpr std::array kParameters = {
                  "layers that a layer is predicted from"},
     ParameterRow{"features", ParameterKind::kInteger, 64, 1, 1024, "",
                  "components of a layer's decoded K, and of its V, that predict"},
-    ParameterRow{"weight", ParameterKind::kChoice, 0, 0, 1, "none fisher",
-                 "what an error costs: alike in every direction, or the profile's 'fisher'"},
-    ParameterRow{"regularize", ParameterKind::kNumber, 0.03F, 0, 1000, "",
-                 "of the weight's mean diagonal, added to its diagonal"},
+    kLearntWeight,
+    kLearntRegularize,
     ParameterRow{"ridge", ParameterKind::kNumber, 0.003F, 1e-6F, 1000, "",
                  "of a feature's variance, added when predictors are learnt"},
-    ParameterRow{"skip_tokens", ParameterKind::kInteger, 4, 0, 1024, "",
-                 "first positions not learnt from: sinks look like no other token"},
+    kLearntSkipTokens,
     ParameterRow{"prefix_tokens", ParameterKind::kInteger, 64, 0, 4096, "",
                  "first tokens that are compared at calibration, at most"},
 };

@@ -15,9 +15,6 @@ constexpr std::array<ParameterRow, 2> kRows{
      {"otherwise", ParameterKind::kList, 0.0F, 0.0F, 65535.0F, "",
       "which, where no profile says what is fragile; none: that is an error"}}};
 
-// The profile's tensor: a list of layers, INT32.
-constexpr const char* kFragileLayers = "fragile_layers";
-
 class Bottleneck final : public SelectStage {
  public:
   Bottleneck(std::vector<float> layers, std::vector<float> otherwise)

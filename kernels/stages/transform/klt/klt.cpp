@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/stages/learnt_parameters.hpp"
 #include "kernels/stages/transform/klt/klt_calibration.hpp"
 #include "kernels/stages/transform/linear_algebra/projection.hpp"
 
@@ -17,13 +18,9 @@ constexpr std::array kParameters = {
                  "what has a basis: all heads of a layer, or each head"},
     ParameterRow{"components", ParameterKind::kNumber, 1, 0.001F, 1, "",
                  "share of the columns kept as components"},
-    ParameterRow{"weight", ParameterKind::kChoice, 0, 0, 1, "none fisher",
-                 "what an error costs: alike in every direction, or the profile's 'fisher'"},
-    // A few texts do not show every direction in which an error costs something.
-    ParameterRow{"regularize", ParameterKind::kNumber, 0.03F, 0, 1000, "",
-                 "of the weight's mean diagonal, added to its diagonal"},
-    ParameterRow{"skip_tokens", ParameterKind::kInteger, 4, 0, 1024, "",
-                 "first positions not learnt from: sinks look like no other token"},
+    kLearntWeight,
+    kLearntRegularize,
+    kLearntSkipTokens,
 };
 
 KltSettings settings_of(const Parameters& parameters) {
