@@ -98,7 +98,8 @@ KvPool::KvPool(const KvShape& shape, std::int64_t blocks, std::byte* memory, std
                    dtype_block_bytes(shape.dtype)),
       memory_(memory),
       memory_bytes_(bytes),
-      is_acquired_(static_cast<std::size_t>(blocks), false) {
+      holders_(static_cast<std::size_t>(blocks), 0),
+      is_kept_(static_cast<std::size_t>(blocks), false) {
   // Lowest ids last, hence taken first: a fresh pool hands out neighbours.
   free_.reserve(static_cast<std::size_t>(blocks));
   for (std::int64_t id = blocks; id-- > 0;) free_.push_back(static_cast<KvBlockId>(id));
@@ -116,17 +117,56 @@ Result<std::vector<KvBlockId>> KvPool::acquire(std::int64_t blocks) {
   }
   std::vector<KvBlockId> taken(free_.rbegin(), free_.rbegin() + blocks);
   free_.resize(free_.size() - static_cast<std::size_t>(blocks));
-  for (const KvBlockId id : taken) is_acquired_[static_cast<std::size_t>(id)] = true;
+  for (const KvBlockId id : taken) holders_[static_cast<std::size_t>(id)] = 1;
   return taken;
+}
+
+// The index of a block of this pool.
+std::size_t KvPool::index_of(KvBlockId block) const {
+  SLUICE_CHECK(block >= 0 && block < blocks_, "a KV block of another pool");
+  return static_cast<std::size_t>(block);
+}
+
+bool KvPool::is_held(KvBlockId block) const { return holders_[index_of(block)] > 0; }
+
+void KvPool::share(std::span<const KvBlockId> blocks) {
+  for (const KvBlockId id : blocks) {
+    const std::size_t block = index_of(id);
+    SLUICE_CHECK(holders_[block] > 0 || is_kept_[block], "a free KV block has nothing to share");
+    if (holders_[block]++ == 0) --idle_;
+  }
 }
 
 void KvPool::release(std::span<const KvBlockId> blocks) {
   for (std::size_t i = blocks.size(); i-- > 0;) {
-    const KvBlockId id = blocks[i];
-    SLUICE_CHECK(id >= 0 && id < blocks_, "a KV block of another pool");
-    SLUICE_CHECK(is_acquired_[static_cast<std::size_t>(id)], "a KV block released twice");
-    is_acquired_[static_cast<std::size_t>(id)] = false;
-    free_.push_back(id);
+    const std::size_t block = index_of(blocks[i]);
+    SLUICE_CHECK(holders_[block] > 0, "a KV block released twice");
+    if (--holders_[block] > 0) continue;
+    if (is_kept_[block]) {
+      ++idle_;
+    } else {
+      free_.push_back(blocks[i]);
+    }
+  }
+}
+
+void KvPool::keep(std::span<const KvBlockId> blocks) {
+  for (const KvBlockId id : blocks) {
+    const std::size_t block = index_of(id);
+    SLUICE_CHECK(holders_[block] > 0, "a KV block that nobody holds cannot be kept");
+    SLUICE_CHECK(!is_kept_[block], "a KV block kept twice");
+    is_kept_[block] = true;
+  }
+}
+
+void KvPool::drop(std::span<const KvBlockId> blocks) {
+  for (std::size_t i = blocks.size(); i-- > 0;) {
+    const std::size_t block = index_of(blocks[i]);
+    SLUICE_CHECK(is_kept_[block], "a KV block dropped that is not kept");
+    is_kept_[block] = false;
+    if (holders_[block] > 0) continue;
+    --idle_;
+    free_.push_back(blocks[i]);
   }
 }
 

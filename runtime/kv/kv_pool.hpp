@@ -42,7 +42,18 @@ class KvPool {
 
   // All or nothing; kResourceExhausted leaves the pool as it was. Not thread-safe: one owner.
   Result<std::vector<KvBlockId>> acquire(std::int64_t blocks);
+  // One more holder for each: who acquired a block is its first. Blocks with more than one are to
+  // be read only.
+  void share(std::span<const KvBlockId> blocks);
+  // One holder less; without any a block is free, or idle when it is kept.
   void release(std::span<const KvBlockId> blocks);
+  bool is_held(KvBlockId block) const;
+
+  // For a cache: held blocks that shall not be free when nobody holds them any more, but idle: what
+  // they contain stays and can be shared again, until drop() makes them as any others.
+  void keep(std::span<const KvBlockId> blocks);
+  void drop(std::span<const KvBlockId> blocks);
+  std::int64_t idle_blocks() const { return idle_; }
 
   // The start of block `block` of `layer`: K of all heads, then V of all heads.
   std::byte* block(std::int64_t layer, KvBlockId block);
@@ -51,6 +62,7 @@ class KvPool {
 
  private:
   KvPool(const KvShape& shape, std::int64_t blocks, std::byte* memory, std::size_t bytes);
+  std::size_t index_of(KvBlockId block) const;
 
   KvShape shape_;
   std::int64_t blocks_;
@@ -58,7 +70,10 @@ class KvPool {
   std::byte* memory_;
   std::size_t memory_bytes_;
   std::vector<KvBlockId> free_;
-  std::vector<bool> is_acquired_;  // by block: a double release is caught where it happens
+  // By block. A double release is caught where it happens: what a cache keeps is no holder.
+  std::vector<std::uint32_t> holders_;
+  std::vector<bool> is_kept_;
+  std::int64_t idle_ = 0;
 };
 
 // One request's place in a pool. A head's rows lie one after another from the first row of its

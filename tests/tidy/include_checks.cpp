@@ -46,7 +46,7 @@ const std::vector<Dependency> kDependencies{
     {"Highway", {"hwy/"}, {"kernels"}, {"hwy::"}},
     {"xxHash",
      {"xxhash.h"},
-     {"kernels/stages", "kernels/pipeline", "runtime/transfer", "runtime/model",
+     {"kernels/stages", "kernels/pipeline", "runtime/kv", "runtime/transfer", "runtime/model",
       "runtime/evaluation"},
      {"XXH3_", "XXH64_"}},
     {"CUDA",
