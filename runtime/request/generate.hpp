@@ -49,6 +49,8 @@ class GenerateStream {
   virtual bool has_next() const { return true; }
   virtual void cancel() = 0;                     // any thread; next() then ends with kCancelled
   virtual RequestTimeline timeline() const = 0;  // complete after the last event
+  // When kResourceExhausted has ended it: after how many seconds to come again; 0: not known.
+  virtual double retry_after_s() const { return 0.0; }
 };
 
 // Any thread may submit.

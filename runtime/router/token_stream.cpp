@@ -22,6 +22,7 @@ class PulledStream : public GenerateStream {
     if (!cancelled_.exchange(true)) cancel_();
   }
   RequestTimeline timeline() const override { return stream_->timeline(); }
+  double retry_after_s() const override { return stream_->retry_after_s(); }
 
  private:
   std::shared_ptr<TokenStream> stream_;
@@ -45,11 +46,12 @@ void TokenStream::push(const GenerateEvent& event, const RequestTimeline& timeli
   filled_.notify_one();
 }
 
-void TokenStream::fail(Error error) {
+void TokenStream::fail(Error error, double retry_after_s) {
   {
     const std::lock_guard lock(mutex_);
     if (over_) return;
     error_ = std::move(error);
+    retry_after_s_ = retry_after_s;
     over_ = true;
   }
   filled_.notify_one();
@@ -78,6 +80,11 @@ RequestTimeline TokenStream::timeline() const {
   timeline.first_token_us = first_token_us_;
   timeline.total_us = total_us_;
   return timeline;
+}
+
+double TokenStream::retry_after_s() const {
+  const std::lock_guard lock(mutex_);
+  return retry_after_s_;
 }
 
 bool TokenStream::is_over() const {

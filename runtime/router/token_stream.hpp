@@ -20,11 +20,12 @@ class TokenStream {
   // `timeline`: the workers' part so far; times seen by the user are filled in here. `now_us` and
   // `submitted_us` are on one clock.
   void push(const GenerateEvent& event, const RequestTimeline& timeline, std::int64_t now_us);
-  void fail(Error error);
+  void fail(Error error, double retry_after_s = 0.0);
 
   Result<GenerateEvent> next();
   bool has_next() const;
   RequestTimeline timeline() const;
+  double retry_after_s() const;
   bool is_over() const;
 
  private:
@@ -33,6 +34,7 @@ class TokenStream {
   std::condition_variable filled_;
   std::deque<GenerateEvent> events_;
   std::optional<Error> error_;
+  double retry_after_s_ = 0.0;
   bool over_ = false;
   RequestTimeline timeline_;
   std::int64_t first_token_us_ = 0;
