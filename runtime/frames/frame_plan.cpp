@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kernels/core/check.hpp"
+
 namespace sluice::runtime {
 namespace {
 
@@ -35,22 +37,31 @@ CacheRange whole_cache(const kernels::CacheShape& shape) {
           .head_count = static_cast<std::int32_t>(shape.kv_heads)};
 }
 
-FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
-                      std::int64_t chunk_tokens) {
-  return plan_frames(pipeline, tokens, chunk_tokens, whole_cache(pipeline.shape()));
+bool keeps_prefixes(const kernels::Pipeline& pipeline) {
+  return pipeline.is_streaming() && !pipeline.score_needs().any();
 }
 
 FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
-                      std::int64_t chunk_tokens, const CacheRange& range) {
+                      std::int64_t chunk_tokens, std::int64_t first_token) {
+  return plan_frames(pipeline, tokens, chunk_tokens, whole_cache(pipeline.shape()), first_token);
+}
+
+FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
+                      std::int64_t chunk_tokens, const CacheRange& range,
+                      std::int64_t first_token) {
+  SLUICE_CHECK(first_token >= 0 && first_token < std::max<std::int64_t>(tokens, 1) &&
+                   (first_token == 0 || pipeline.is_streaming()),
+               "frames begin within the prompt, and late only where a pipeline streams");
   const std::int64_t layers = range.layer_count;
   const std::int64_t group = pipeline.layers_per_frame();
-  const auto ends =
+  auto ends =
       pipeline.is_streaming() ? part_ends(tokens, chunk_tokens) : std::vector<std::int64_t>{tokens};
+  std::erase_if(ends, [first_token](std::int64_t end) { return end <= first_token; });
   FramePlan plan;
   plan.range = range;
   plan.groups = (layers + group - 1) / group;
   plan.parts = static_cast<std::int64_t>(ends.size());
-  std::int64_t first = 0;
+  std::int64_t first = first_token;
   for (const std::int64_t last : ends) {
     for (std::int64_t layer = 0; layer < layers; layer += group) {
       const std::int64_t count = std::min(group, layers - layer);

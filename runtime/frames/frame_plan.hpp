@@ -34,15 +34,25 @@ struct FramePlan {
   std::size_t bytes = 0;    // of all: what staging memory and slot must hold
 };
 
-// Parts end where chunks of `chunk_tokens` do, and no part is longer than kPartTokensMax: the
-// engine computes no more at a time, and a part shall leave as soon as it is there.
+// Parts end where chunks of `chunk_tokens` from the prompt's start do, and no part is longer than
+// kPartTokensMax: the engine computes no more at a time, and a part shall leave as soon as it is
+// there.
+//
+// `first_token`: the target has what comes before it (any token but the end; not 0 only for a
+// pipeline that streams): the plan is the whole prompt's without that. A boundary of parts may lie
+// anywhere.
 inline constexpr std::int64_t kPartTokensMax = 512;
 FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
-                      std::int64_t chunk_tokens);
+                      std::int64_t chunk_tokens, std::int64_t first_token = 0);
 // Of a part of the model's cache: what one rank sends to one of another degree. Where the range has
 // not all heads, the pipeline's check_head_parts() says whether it can be sent.
 FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
-                      std::int64_t chunk_tokens, const CacheRange& range);
+                      std::int64_t chunk_tokens, const CacheRange& range,
+                      std::int64_t first_token = 0);
+
+// Whether what its frames bring of a prompt's beginning is right for every prompt that begins so:
+// neither the question nor later parts have a say in it, and every token is there.
+bool keeps_prefixes(const kernels::Pipeline& pipeline);
 
 CacheRange whole_cache(const kernels::CacheShape& shape);
 

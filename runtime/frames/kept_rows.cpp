@@ -47,6 +47,12 @@ std::size_t KeptRows::at(std::int64_t layer, std::int64_t head) const {
                                   range_.head_first);
 }
 
+void KeptRows::have(std::int64_t tokens) {
+  for (auto& claims : claimed_) claims.emplace(0, tokens);
+  for (std::int64_t& kept : kept_) kept += tokens;
+  cells_left_ -= cells_of(range_) * tokens;
+}
+
 Status KeptRows::claim(const PlannedFrame& place) {
   const bool are_all = place.head_count == 0;
   const std::int64_t head_first = are_all ? range_.head_first : place.head_first;

@@ -18,6 +18,9 @@ class KeptRows {
   KeptRows(std::int64_t layers, std::int64_t kv_heads, std::int64_t tokens);
   KeptRows(const CacheRange& range, std::int64_t tokens);
 
+  // The first `tokens` tokens are here without a frame, with all of their rows. Before all else.
+  void have(std::int64_t tokens);
+
   // A frame that has come. Several may bring different heads of the same layers and tokens.
   // kCorrupt: it lies outside the cache or over an earlier one.
   Status claim(const PlannedFrame& place);

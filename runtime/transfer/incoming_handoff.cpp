@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "kernels/core/check.hpp"
 #include "runtime/transfer/checksum.hpp"
 
 namespace sluice::runtime {
@@ -20,7 +21,11 @@ Error corrupt(const char* what) { return make_error(ErrorCode::kCorrupt, what); 
 }  // namespace
 
 IncomingHandoff::IncomingHandoff(comm::NodeId source, const WantMessage& want)
-    : source_(source), want_(want), cover_(want.range, want.prompt_tokens) {}
+    : source_(source), want_(want), cover_(want.range, want.prompt_tokens) {
+  if (want.cached_tokens == 0) return;
+  const Status claimed = cover_.claim(want.range, 0, want.cached_tokens);
+  SLUICE_CHECK(claimed.has_value(), "a Want that was not checked");
+}
 
 Result<bool> IncomingHandoff::place(const Piece& piece) {
   const auto at = places_.find(piece.offset_bytes);

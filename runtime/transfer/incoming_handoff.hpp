@@ -19,7 +19,8 @@ namespace sluice::runtime {
 
 class IncomingHandoff {
  public:
-  // `want` was checked: its numbers are positive, its range is sound.
+  // `want` was checked: its numbers are possible, its range is sound. What it says is cached does
+  // not come.
   IncomingHandoff(comm::NodeId source, const WantMessage& want);
 
   comm::NodeId source() const { return source_; }

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "runtime/kv/kv_pool.hpp"
 #include "runtime/transfer/fault_point.hpp"
 #include "runtime/transfer/receive_engine_impl.hpp"
 #include "runtime/transfer/want_check.hpp"
@@ -73,7 +74,7 @@ void ReceiveEngine::Impl::take_want(comm::NodeId peer, const WantMessage& want) 
   const bool is_new = known == requests_.end();
   IncomingRequest& request = is_new ? requests_[id] : known->second;
   if (is_new) {
-    request.terms = {want.prompt_tokens, want.tokens_max};
+    request.terms = {want.prompt_tokens, want.tokens_max, want.cached_tokens, want.blocks};
     request.wanted_us = transport_.now_us();
     request.writers = want.writers;
   }
@@ -299,6 +300,17 @@ ReceiveEngine::Memory ReceiveEngine::Impl::memory() const {
   return {arena_.bytes(), arena_.bytes_taken(), quarantined_bytes_, queue_.size()};
 }
 
+std::int64_t ReceiveEngine::Impl::waiting_tokens() const {
+  std::int64_t tokens = 0;
+  for (const auto& [id, request] : requests_) {
+    if (request.is_open || request.failure) continue;
+    const ReceiveTerms& terms = request.terms;
+    tokens += kv_blocks_for(terms.prompt_tokens + terms.tokens_max) * kKvBlockTokens -
+              terms.cached_tokens;
+  }
+  return tokens;
+}
+
 ReceiveEngine::ReceiveEngine(comm::Transport& transport, const comm::Region& arena, FrameSink& sink,
                              ReceiveOptions options)
     : impl_(std::make_unique<Impl>(transport, arena, sink, options)) {}
@@ -320,5 +332,6 @@ bool ReceiveEngine::has_handoffs_from(comm::NodeId peer) const {
   return impl_->has_handoffs_from(peer);
 }
 ReceiveEngine::Memory ReceiveEngine::memory() const { return impl_->memory(); }
+std::int64_t ReceiveEngine::waiting_tokens() const { return impl_->waiting_tokens(); }
 
 }  // namespace sluice::runtime

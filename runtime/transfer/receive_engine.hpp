@@ -38,6 +38,9 @@ struct LandedFrame {
 struct ReceiveTerms {
   std::int64_t prompt_tokens = 0;
   std::int64_t tokens_max = 0;
+  // Of the prompt: what does not come, for it is said to be here, and the hashes of its blocks.
+  std::int64_t cached_tokens = 0;
+  std::vector<std::uint64_t> blocks = {};
 };
 
 // What becomes of frames and requests. Called on the engine's thread, from within its calls.
@@ -45,7 +48,8 @@ class FrameSink {
  public:
   virtual ~FrameSink() = default;
 
-  // Takes what a request needs of this process (pages for prompt and answer). False: not now, it is
+  // Takes what a request needs of this process (pages for prompt and answer; what it has of the
+  // prompt already, as the terms say). False: not now, it is
   // asked again. An Error: never; the writer is told.
   virtual Result<bool> open(RequestId request, const ReceiveTerms& terms) = 0;
 
@@ -110,6 +114,8 @@ class ReceiveEngine {
     std::size_t waiting = 0;            // handoffs that wait for a slot
   };
   Memory memory() const;
+  // Of KV memory: what the requests that wait and are not the sink's yet will take of it.
+  std::int64_t waiting_tokens() const;
 
  private:
   class Impl;

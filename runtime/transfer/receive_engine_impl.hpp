@@ -36,6 +36,7 @@ class ReceiveEngine::Impl {
   bool knows(RequestId request) const;
   bool has_handoffs_from(comm::NodeId peer) const;
   Memory memory() const;
+  std::int64_t waiting_tokens() const;
 
  private:
   // Requests end when the outermost call does, never while one is being looked at: the sink calls

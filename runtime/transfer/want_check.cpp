@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "runtime/kv/kv_pool.hpp"
 #include "runtime/transfer/arena.hpp"
 #include "runtime/transfer/cell_cover.hpp"
 
@@ -20,6 +21,16 @@ std::int64_t cells(const CacheRange& range) {
   return std::int64_t{range.layer_count} * range.head_count;
 }
 
+// As far as it is known here: how many tokens a block has, the receiver knows.
+bool has_sound_blocks(const WantMessage& want) {
+  if (want.cached_tokens < 0 || want.cached_tokens >= want.prompt_tokens ||
+      want.cached_tokens % kKvBlockTokens != 0) {
+    return false;
+  }
+  const auto blocks_max = static_cast<std::size_t>(want.prompt_tokens / kKvBlockTokens);
+  return want.blocks.size() <= blocks_max && (want.cached_tokens == 0 || !want.blocks.empty());
+}
+
 }  // namespace
 
 Status check_want(const WantMessage& want, const CacheRange& whole, std::size_t arena_bytes) {
@@ -28,6 +39,9 @@ Status check_want(const WantMessage& want, const CacheRange& whole, std::size_t 
       want.frame_bytes < want.frame_bytes_largest || want.writers < 1 ||
       want.writers > kWritersMax) {
     return bad("the prefill worker asked for a slot that cannot be");
+  }
+  if (!has_sound_blocks(want)) {
+    return bad("the prefill worker speaks of blocks that the prompt cannot have");
   }
   if (!is_sound(want.range) || !contains(whole, want.range)) {
     return bad("the prefill worker would send a part of the cache that is not kept here");
@@ -48,7 +62,8 @@ Status check_together(const WantMessage& want, const std::vector<const WantMessa
       return bad("two prefill workers would send the same part of the cache");
     }
     if (want.prompt_tokens != other->prompt_tokens || want.tokens_max != other->tokens_max ||
-        want.writers != other->writers) {
+        want.writers != other->writers || want.cached_tokens != other->cached_tokens ||
+        want.blocks != other->blocks) {
       return bad("the prefill workers of a request do not agree on it");
     }
   }

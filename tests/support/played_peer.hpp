@@ -30,16 +30,12 @@ class PlayedPeer {
     EXPECT_TRUE(transport_->send(worker_, static_cast<std::uint16_t>(type), payload).has_value());
   }
 
-  // The worker's next message; its beats are answered.
+  // The worker's next message; its beats are answered, and what it tells of itself is kept apart.
   comm::Completion next() {
     std::vector<comm::Completion> one(1);
     for (int turn = 0; turn < kTurnsMax; ++turn) {
       while (transport_->poll(one) == 1) {
-        if (one[0].kind != comm::CompletionKind::kMessage) continue;
-        if (static_cast<runtime::MessageType>(one[0].type) != runtime::MessageType::kBeat) {
-          return std::move(one[0]);
-        }
-        answer(one[0].payload);
+        if (is_for_test(one[0])) return std::move(one[0]);
       }
       transport_->wait(std::chrono::milliseconds(20));
     }
@@ -54,9 +50,33 @@ class PlayedPeer {
     return std::move(message.payload);
   }
 
+  // Takes in the statuses that have come; nothing else may have.
+  void hear() {
+    std::vector<comm::Completion> one(1);
+    while (transport_->poll(one) == 1) {
+      EXPECT_FALSE(is_for_test(one[0])) << "a message of type " << one[0].type;
+    }
+  }
+
+  std::vector<runtime::StatusMessage> statuses;
+
   comm::Transport* operator->() { return transport_.get(); }
 
  private:
+  bool is_for_test(const comm::Completion& completion) {
+    if (completion.kind != comm::CompletionKind::kMessage) return false;
+    switch (static_cast<runtime::MessageType>(completion.type)) {
+      case runtime::MessageType::kBeat:
+        answer(completion.payload);
+        return false;
+      case runtime::MessageType::kStatus:
+        statuses.push_back(runtime::StatusMessage::decode(completion.payload).value());
+        return false;
+      default:
+        return true;
+    }
+  }
+
   void answer(Bytes payload) {
     auto beat = runtime::BeatMessage::decode(payload);
     if (!beat || beat->is_echo) return;

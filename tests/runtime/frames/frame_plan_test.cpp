@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -86,6 +87,36 @@ TEST(FramePlan, APartOfTheCacheIsPlannedForItself) {
   EXPECT_EQ(plan.frames.back().layer_first, 4);
   EXPECT_EQ(plan.bytes, offset);
   EXPECT_LT(plan.bytes, plan_frames(*raw, 70, 32).bytes / 3);
+}
+
+TEST(FramePlan, FramesMayBeginWhereTheTargetsOwnEnd) {
+  const auto raw = pipeline_of({});
+  const FramePlan whole = plan_frames(*raw, 1100, 512);
+  for (const std::int64_t first : {32, 512, 992, 1024, 1099}) {
+    const FramePlan plan = plan_frames(*raw, 1100, 512, first);
+    ASSERT_EQ(plan.frames.size(), static_cast<std::size_t>(plan.groups * plan.parts));
+    EXPECT_EQ(plan.parts, whole.parts - first / 512);
+    EXPECT_EQ(plan.frames.front().first_token, first);
+    std::size_t offset = 0;
+    for (std::size_t i = 0; i < plan.frames.size(); ++i) {
+      const PlannedFrame& frame = plan.frames[i];
+      const PlannedFrame& of_whole = whole.frames[whole.frames.size() - plan.frames.size() + i];
+      EXPECT_EQ(frame.last_token, of_whole.last_token);
+      EXPECT_EQ(frame.first_token, std::max(first, of_whole.first_token));
+      EXPECT_EQ(frame.layer_first, of_whole.layer_first);
+      EXPECT_EQ(frame.offset, offset);
+      offset += frame.bytes_max;
+    }
+    EXPECT_EQ(plan.bytes, offset);
+    EXPECT_LT(plan.bytes, whole.bytes);
+  }
+}
+
+TEST(FramePlan, OnlyWhatStreamsWithoutScoresKeepsPrefixes) {
+  EXPECT_TRUE(keeps_prefixes(*pipeline_of({})));
+  EXPECT_TRUE(keeps_prefixes(*pipeline_of({{"rtn", {{"bits", 4.0}, {"group", 8.0}}}})));
+  EXPECT_FALSE(keeps_prefixes(*pipeline_of({{"streaming", {{"budget", 0.5}}}})));
+  EXPECT_FALSE(keeps_prefixes(*pipeline_of({{"snapkv", {{"budget", 0.5}}}})));
 }
 
 }  // namespace
