@@ -9,6 +9,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace sluice::scheduler {
@@ -31,40 +33,64 @@ struct QueuedRequest {
   double arrived_s = 0.0;  // on the caller's clock, as `now_s` below
 };
 
-// Load as one number: seconds of work that is ahead of a new request.
+// Seconds of work that is ahead of a new request.
 struct AdmissionOutlook {
   double backlog_s = 0.0;  // of prefill, over all workers, queue of admitted requests within
   double service_s = 0.0;  // of this request, alone
+  // Over all workers, of each prompt token that waits in the queue. When it is set, `backlog_s` is
+  // without the queue, of which only those count that would be placed first: a request of a tight
+  // class is not refused for the sake of patient ones that it overtakes.
+  double queue_s_per_token = 0.0;
 };
 
+// Every operation takes O(log n + classes) of n waiting requests.
 class AdmissionQueue {
  public:
+  // No class: one by the defaults. A request of an unknown class is of the first. Each of several
+  // classes has places that the others cannot fill, half of all together.
   explicit AdmissionQueue(std::vector<SloClass> classes, std::int64_t requests_max);
 
   struct Refusal {
-    double retry_after_s = 0.0;  // at least 1
+    double retry_after_s = 0.0;  // at least 1, at most an hour
     const char* reason = "";     // a clause: "the queue is full"
   };
-  // Takes the request into the queue, or says why not.
+  // Takes the request into the queue, or says why not. A request that is longer than its objective
+  // allows on an idle cluster is late wherever it waits: it is taken when next to nothing is ahead
+  // of it. An id that waits already takes its new place.
   std::optional<Refusal> offer(const QueuedRequest& request, const AdmissionOutlook& outlook,
                                double now_s);
-  // The id to be placed next: earliest deadline first, aged. Empty: nobody waits.
+  // The id to be placed next: earliest deadline first, aged; of equal ones the lowest id. Empty:
+  // nobody waits. For the order, no objective is longer than an hour, so that one without a bound
+  // is served too.
   std::optional<std::uint64_t> front(double now_s) const;
-  // Placed, cancelled or failed.
+  // Placed, cancelled or failed. Unknown ids are ignored.
   void remove(std::uint64_t id);
-  // Those whose objective has become out of reach by now and whose class may be refused, with the
-  // outlook for each as `backlog_s` ahead of it; removed from the queue.
+  // Those whose objective has become out of reach by now, even if they were placed at once, and
+  // whose class may be refused: longest waited first, by class; removed from the queue. Takes time
+  // by those that are in doubt.
   std::vector<std::uint64_t> take_hopeless(double service_s_per_token, double now_s);
 
   std::size_t size() const { return queue_.size(); }
+  std::int64_t prompt_tokens() const;  // of all that wait
   const std::vector<SloClass>& classes() const { return classes_; }
 
  private:
-  double deadline_s(const QueuedRequest& request, double now_s) const;
+  // The requests of one class, by arrival: which of them is first is the same at any time.
+  struct Line {
+    std::map<std::pair<double, std::uint64_t>, std::int64_t> requests;  // arrival, id: tokens
+    std::int64_t tokens = 0;
+    std::int64_t tokens_max = 0;  // no prompt in the line is longer
+  };
+
+  std::size_t class_of(const QueuedRequest& request) const;
+  double deadline_s(std::size_t slo_class, double arrived_s, double now_s) const;
+  bool has_place(std::size_t slo_class) const;
+  std::int64_t tokens_before(double deadline_s, double now_s) const;
 
   std::vector<SloClass> classes_;
   std::int64_t requests_max_;
-  std::map<std::uint64_t, QueuedRequest> queue_;
+  std::vector<Line> lines_;  // one per class
+  std::unordered_map<std::uint64_t, QueuedRequest> queue_;
 };
 
 }  // namespace sluice::scheduler

@@ -25,7 +25,9 @@ struct RoleBalanceOptions {
 };
 
 // Remembers since when one side starves. The last worker of a role never switches; of the others
-// the one with the least work does, ties by the lowest node.
+// the one with the least work does, ties by the lowest node. A role without a live worker starves.
+// A decode worker serves all that it holds at once, so that its work waits only as far as its memory
+// is full.
 class RoleBalance {
  public:
   explicit RoleBalance(RoleBalanceOptions options = {}) : options_(options) {}
