@@ -65,7 +65,10 @@ void FrameEncoder::submit_ready(std::int64_t group) {
 }
 
 void FrameEncoder::layer_ready(std::int64_t layer, std::int64_t last_token) {
-  ready_[static_cast<std::size_t>(layer)] = last_token;
+  std::int64_t& ready = ready_[static_cast<std::size_t>(layer)];
+  const std::int64_t within = layer - request_.plan.range.layer_first;
+  if (within >= 0 && within < request_.plan.range.layer_count) rows_ready_ += last_token - ready;
+  ready = last_token;
   submit_ready(group_of(layer));
 }
 
@@ -98,8 +101,15 @@ void FrameEncoder::encode(const PlannedFrame& frame, kernels::Scratch& scratch) 
   if (--left_ == 0) done_.notify_all();
 }
 
+std::shared_ptr<const kernels::Pipeline> FrameEncoder::choose(const PlannedFrame& frame) const {
+  if (!request_.choose) return request_.pipeline;
+  const std::int64_t rows = request_.tokens * request_.plan.range.layer_count;
+  return request_.choose(frame, static_cast<double>(rows_ready_) / static_cast<double>(rows));
+}
+
 Result<MadeFrame> FrameEncoder::make(const PlannedFrame& frame, kernels::Scratch& scratch) {
   const std::int64_t started_us = monotonic_us();
+  auto pipeline = choose(frame);
   std::vector<PagesOfLayer> layers;
   std::vector<kernels::KvPages> pages;
   layers.reserve(static_cast<std::size_t>(frame.layer_count));
@@ -124,7 +134,7 @@ Result<MadeFrame> FrameEncoder::make(const PlannedFrame& frame, kernels::Scratch
   task.plan = layer_plan_ ? &*layer_plan_ : nullptr;
   task.seed = request_.seed;
   const MutableBytes memory = request_.memory.subspan(frame.offset, frame.bytes_max);
-  const auto report = SLUICE_TRY(request_.pipeline->encode(task, memory, scratch));
+  const auto report = SLUICE_TRY(pipeline->encode(task, memory, scratch));
   const Bytes bytes = Bytes(memory).first(report.frame_bytes);
   const auto info = SLUICE_TRY(kernels::read_frame_info(bytes));
   const std::int64_t ended_us = monotonic_us();
@@ -134,7 +144,8 @@ Result<MadeFrame> FrameEncoder::make(const PlannedFrame& frame, kernels::Scratch
   totals_.frame_bytes += report.frame_bytes;
   totals_.elements += report.elements;
   totals_.elements_kept += report.elements_kept;
-  return MadeFrame{frame, report.frame_bytes, info.checksum};
+  return MadeFrame{frame, report.frame_bytes, info.checksum, ended_us - started_us,
+                   std::move(pipeline)};
 }
 
 Status FrameEncoder::plan_layers() {

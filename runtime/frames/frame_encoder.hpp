@@ -2,6 +2,7 @@
 // One request's frames, made on a pool of threads while its prompt is still being computed.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -17,6 +18,11 @@
 
 namespace sluice::runtime {
 
+// Which pipeline makes a frame, asked by the thread that is about to make it. `computed_share`: of
+// all rows of the plan's layers, those that are in the pool by then.
+using PipelineChoice = std::function<std::shared_ptr<const kernels::Pipeline>(
+    const PlannedFrame& frame, double computed_share)>;
+
 struct EncodeRequest {
   std::shared_ptr<const kernels::Pipeline> pipeline;
   FramePlan plan;
@@ -28,6 +34,9 @@ struct EncodeRequest {
   // wants none.
   std::span<const kernels::LayerScores> scores;
   MutableBytes memory;  // plan.bytes: where the frames go
+  // Empty: always `pipeline`. What it gives is of one LevelFamily with that, and of no larger
+  // frames than the plan has room for. Frames say themselves what made them.
+  PipelineChoice choose = {};
 };
 
 // A frame that lies in the request's memory.
@@ -35,6 +44,8 @@ struct MadeFrame {
   PlannedFrame place;
   std::size_t bytes = 0;
   std::uint64_t checksum = 0;  // as the frame itself says
+  std::int64_t encode_us = 0;
+  std::shared_ptr<const kernels::Pipeline> pipeline = {};  // that made it; null: not from here
 };
 
 struct EncodeTotals {
@@ -72,6 +83,7 @@ class FrameEncoder {
   void submit(const PlannedFrame& frame);
   void encode(const PlannedFrame& frame, kernels::Scratch& scratch);
   Result<MadeFrame> make(const PlannedFrame& frame, kernels::Scratch& scratch);
+  std::shared_ptr<const kernels::Pipeline> choose(const PlannedFrame& frame) const;
   Status plan_layers();
 
   CodecPool& pool_;
@@ -84,6 +96,7 @@ class FrameEncoder {
   std::vector<bool> scored_;
   std::vector<std::int64_t> next_part_;  // by group
   std::optional<kernels::LayerPlan> layer_plan_;
+  std::atomic<std::int64_t> rows_ready_ = 0;  // of the plan's layers; read by whoever chooses
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable done_;

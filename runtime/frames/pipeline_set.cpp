@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/frames/pipeline_set.hpp"
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "runtime/config/pipeline_config.hpp"
@@ -21,6 +23,19 @@ Result<std::shared_ptr<const kernels::Pipeline>> open_pipeline(const kernels::Pi
   return std::shared_ptr<const kernels::Pipeline>(std::move(pipeline));
 }
 
+auto fields(const kernels::ScoreNeeds& needs) {
+  return std::tuple(needs.window_tokens, needs.question, needs.peak, needs.accumulated,
+                    needs.expected, needs.output_norm, needs.queries, needs.similarity,
+                    needs.reconstruction);
+}
+
+bool can_change_to(const kernels::Pipeline& one, const kernels::Pipeline& other) {
+  return !one.needs_all_layers() && !other.needs_all_layers() &&
+         one.layers_per_frame() == other.layers_per_frame() &&
+         one.is_streaming() == other.is_streaming() &&
+         fields(one.score_needs()) == fields(other.score_needs());
+}
+
 }  // namespace
 
 PipelineSet::PipelineSet(PipelineSetOptions options)
@@ -37,14 +52,39 @@ Result<std::unique_ptr<PipelineSet>> PipelineSet::create(const std::string& name
   return set;
 }
 
-Result<PipelineSet::PipelinePointer> PipelineSet::find(const std::string& name) {
-  if (name.empty() || name == standard_->name()) return standard_;
+Result<PipelineSet::Known> PipelineSet::find_known(const std::string& name) {
+  if (name.empty() || name == standard_->name()) return Known{standard_, pipeline_hash_};
   const std::lock_guard lock(mutex_);
   if (const auto found = others_.find(name); found != others_.end()) return found->second;
   const auto spec = SLUICE_TRY(find_preset(name, options_.presets));
   PipelinePointer pipeline = SLUICE_TRY(open_pipeline(spec, options_));
-  others_.emplace(name, pipeline);
-  return pipeline;
+  const Known known{std::move(pipeline), sluice::runtime::pipeline_hash(spec)};
+  others_.emplace(name, known);
+  return known;
+}
+
+Result<PipelineSet::PipelinePointer> PipelineSet::find(const std::string& name) {
+  return SLUICE_TRY(find_known(name)).pipeline;
+}
+
+std::vector<LevelFamily> PipelineSet::families(const scheduler::LevelTable& levels) {
+  std::vector<LevelFamily> families;
+  for (std::size_t i = 0; i < levels.levels.size(); ++i) {
+    const scheduler::Level& level = levels.levels[i];
+    const auto known = find_known(level.pipeline);
+    if (level.pipeline.empty() || !known || known->hash != level.stages) continue;
+    const auto family =
+        std::find_if(families.begin(), families.end(), [&](const LevelFamily& other) {
+          return can_change_to(*other.front().pipeline, *known->pipeline);
+        });
+    const LevelPipeline member{static_cast<std::int32_t>(i), known->pipeline};
+    if (family != families.end()) {
+      family->push_back(member);
+    } else {
+      families.push_back({member});
+    }
+  }
+  return families;
 }
 
 }  // namespace sluice::runtime

@@ -7,10 +7,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "kernels/core/result.hpp"
 #include "kernels/pipeline/frame.hpp"
 #include "kernels/pipeline/pipeline.hpp"
+#include "scheduler/level_table.hpp"
 
 namespace sluice::runtime {
 
@@ -19,6 +21,17 @@ struct PipelineSetOptions {
   std::shared_ptr<const kernels::Profile> profile;  // may be null
   std::filesystem::path presets;                    // the folder of NAME.yaml
 };
+
+// A level of a table, and what makes its frames.
+struct LevelPipeline {
+  std::int32_t level = -1;  // its index
+  std::shared_ptr<const kernels::Pipeline> pipeline;
+};
+
+// Levels that the frames of one request may change between: whichever makes a frame, it is of the
+// same layers and tokens (plan_frames()), waits for the same scores, and needs nothing of other
+// frames. In the table's order, which is by descending bytes.
+using LevelFamily = std::vector<LevelPipeline>;
 
 // Any thread.
 class PipelineSet {
@@ -36,6 +49,10 @@ class PipelineSet {
   // kInvalidArgument are sentences for whoever sent the request.
   Result<PipelinePointer> find(const std::string& name);
 
+  // The levels that can be used here, each in one family, perhaps alone: those whose preset there
+  // is, and has the stages that were measured.
+  std::vector<LevelFamily> families(const scheduler::LevelTable& levels);
+
   // Reads frames of every pipeline: they say themselves what they need.
   const kernels::FrameDecoder& decoder() const { return decoder_; }
   const kernels::CacheShape& shape() const { return options_.shape; }
@@ -45,7 +62,13 @@ class PipelineSet {
   std::uint64_t profile_hash() const { return profile_hash_; }    // 0: no profile
 
  private:
+  struct Known {
+    PipelinePointer pipeline;
+    std::uint64_t hash = 0;
+  };
+
   explicit PipelineSet(PipelineSetOptions options);
+  Result<Known> find_known(const std::string& name);
 
   PipelineSetOptions options_;
   kernels::FrameDecoder decoder_;
@@ -53,7 +76,7 @@ class PipelineSet {
   std::uint64_t pipeline_hash_ = 0;
   std::uint64_t profile_hash_ = 0;
   std::mutex mutex_;
-  std::map<std::string, PipelinePointer> others_;  // no more than there are presets
+  std::map<std::string, Known> others_;  // no more than there are presets
 };
 
 }  // namespace sluice::runtime

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/frames/frame_room.hpp"
+
+#include <algorithm>
+
+namespace sluice::runtime {
+namespace {
+
+constexpr std::size_t kAlignmentBytes = 64;  // as the plan's own
+
+std::size_t room_for(const PlannedFrame& frame, const kernels::Pipeline& pipeline) {
+  const std::size_t most = pipeline.frame_bytes_max(frame.last_token - frame.first_token,
+                                                    frame.layer_count, frame.head_count);
+  return (most + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
+}
+
+}  // namespace
+
+bool has_room_for(const FramePlan& plan, const kernels::Pipeline& pipeline) {
+  return std::all_of(plan.frames.begin(), plan.frames.end(), [&](const PlannedFrame& frame) {
+    return room_for(frame, pipeline) <= frame.bytes_max;
+  });
+}
+
+FramePlan with_room_for(FramePlan plan, const kernels::Pipeline& pipeline) {
+  plan.bytes = 0;
+  for (PlannedFrame& frame : plan.frames) {
+    frame.bytes_max = std::max(frame.bytes_max, room_for(frame, pipeline));
+    frame.offset = plan.bytes;
+    plan.bytes += frame.bytes_max;
+  }
+  return plan;
+}
+
+}  // namespace sluice::runtime
