@@ -78,6 +78,49 @@ TEST(KvPoolDeathTest, DoubleReleaseIsCaught) {
   EXPECT_DEATH(pool->release(foreign), "another pool");
 }
 
+TEST(KvPool, ASharedBlockIsFreeWhenItsLastHolderHasReleasedIt) {
+  auto pool = KvPool::create(kSmall, 4).value();
+  const auto two = pool->acquire(2).value();
+  pool->share(two);
+  pool->release(two);
+  EXPECT_EQ(pool->free_blocks(), 2);
+  EXPECT_TRUE(pool->is_held(two[0]));
+  pool->release(two);
+  EXPECT_EQ(pool->free_blocks(), 4);
+  EXPECT_FALSE(pool->is_held(two[0]));
+}
+
+TEST(KvPool, AKeptBlockIsIdleWithoutHoldersAndCanBeSharedAgain) {
+  auto pool = KvPool::create(kSmall, 4).value();
+  const auto two = pool->acquire(2).value();
+  pool->keep(two);
+  EXPECT_EQ(pool->idle_blocks(), 0);
+  pool->release(two);
+  EXPECT_EQ(pool->idle_blocks(), 2);
+  EXPECT_EQ(pool->free_blocks(), 2);
+  EXPECT_FALSE(pool->acquire(3).has_value());
+  pool->share(std::span(two).first(1));
+  EXPECT_EQ(pool->idle_blocks(), 1);
+  pool->drop(two);  // one is held yet
+  EXPECT_EQ(pool->idle_blocks(), 0);
+  EXPECT_EQ(pool->free_blocks(), 3);
+  pool->release(std::span(two).first(1));
+  EXPECT_EQ(pool->free_blocks(), 4);
+}
+
+TEST(KvPoolDeathTest, WhatIsKeptIsNoHolder) {
+  auto pool = KvPool::create(kSmall, 2).value();
+  const auto one = pool->acquire(1).value();
+  pool->keep(one);
+  EXPECT_DEATH(pool->keep(one), "kept twice");
+  pool->release(one);
+  EXPECT_DEATH(pool->release(one), "released twice");
+  EXPECT_DEATH(pool->keep(one), "nobody holds");
+  pool->drop(one);
+  EXPECT_DEATH(pool->drop(one), "not kept");
+  EXPECT_DEATH(pool->share(one), "nothing to share");
+}
+
 TEST(KvPool, TooLargeSaysHowMuchWasAsked) {
   KvShape huge{.layers = 1024, .kv_heads = 1024, .head_dim = 1024, .dtype = DType::kF32};
   const auto refused =
