@@ -31,9 +31,40 @@ struct LinkOutlook {
 LinkOutlook link_outlook(const Snapshot& snapshot, std::uint32_t prefill_node,
                          std::uint32_t decode_node);
 
-// Of tokens that are computed after `cached` others.
+// Of tokens that are computed after `cached` others. A worker that has not been measured works at
+// the level table's mean; without one, at a millisecond per token, so that queues still count.
 double prefill_seconds(const WorkerState& worker, const LevelTable* levels, std::int64_t tokens,
                        std::int64_t cached);
+
+// What waits there, before a request that comes now. Prompts are taken to be of equal length.
+double queue_seconds(const WorkerState& prefill, const LevelTable* levels);
+
+// What a pair of workers and a request mean for all levels alike: a policy makes it once per pair.
+struct HandoffOutlook {
+  double queue_s = 0.0;
+  // A level that streams computes and sends what is not cached; another one needs the scores of the
+  // question's tokens, so it computes those anew, and sends the whole prompt.
+  double prefill_s = 0.0;
+  double whole_prefill_s = 0.0;
+  double whole_last_s = 0.0;  // of the part that overlaps with what follows
+  std::int64_t sent_tokens = 0;
+  std::int64_t whole_tokens = 0;
+  double pieces = 1.0;
+  double whole_pieces = 1.0;
+  double encode_slowness = 1.0;
+  double decode_slowness = 1.0;
+  double step_s = 0.0;
+  double wire_s_per_byte = 0.0;
+  double wire_ahead_s = 0.0;  // of what is queued, after the prefill queue has passed
+  double round_trip_s = 0.0;
+};
+
+HandoffOutlook handoff_outlook(const WorkerState& prefill, const WorkerState& decode,
+                               const LinkOutlook& link, const LevelTable* levels,
+                               const RequestShape& request, const CostOptions& options = {});
+
+// As the longer one below, of what the outlook was made for.
+Prediction predict(const HandoffOutlook& outlook, const LevelTable* levels, const Level* level);
 
 // `level` null: nothing is encoded, BF16 goes as it is (as far as `levels` tells its size).
 Prediction predict(const WorkerState& prefill, const WorkerState& decode, const LinkOutlook& link,
