@@ -87,6 +87,7 @@ class Router : public WorkerNode, public Generator {
     std::set<comm::NodeId> avoid;    // who could not be reached for it, or was late
     std::set<comm::NodeId> suspect;  // where its bytes were wrong: others first, if there are any
     std::int64_t waiting_since_us = 0;
+    std::int64_t held_until_us = 0;  // not placed before, if there is anybody to place it on
     std::int64_t prompt_tokens = 0;
     std::int64_t tokens_left = 0;
     bool prefilled = false;

@@ -14,6 +14,9 @@ constexpr std::int64_t kAttemptsMax = 3;
 constexpr std::int64_t kUnavailableAttemptsMax = 8;
 // How long a request waits for a worker that may come back when there is no other.
 constexpr std::int64_t kPatienceUs = 10'000'000;
+// Workers that talk to each other learn of a death before the router does. Where all who are left
+// have failed a request, it waits so long for that news before one of them gets it again.
+constexpr std::int64_t kNewsWaitUs = 500'000;
 
 // What another worker, or the same at another time, may do better.
 bool may_pass(const Error& error) {
@@ -64,6 +67,7 @@ void Router::place(RequestId id) {
     if (roster_.may_return(role)) return wait_for_workers(id);
     return fail(id, make_error(ErrorCode::kUnavailable, roster_.why_none(role)));
   }
+  if (now_us() < request.held_until_us) return wait_for_workers(id);
   std::set<comm::NodeId> avoid = request.avoid;
   for (const comm::NodeId node : request.suspect) {
     std::set<comm::NodeId> more = avoid;
@@ -128,6 +132,10 @@ void Router::retry(RequestId id, const Error& error, const std::set<comm::NodeId
   }
   auto& others_first = error.code == ErrorCode::kCorrupt ? request.suspect : request.avoid;
   others_first.insert(blamed.begin(), blamed.end());
+  const bool has_others = std::any_of(blamed.begin(), blamed.end(), [&](comm::NodeId node) {
+    return roster_.has_usable(roster_.find(node)->role, request.avoid);
+  });
+  request.held_until_us = has_others ? 0 : now_us() + kNewsWaitUs;
   request.prefilled = false;
   request.early.clear();
   place(id);

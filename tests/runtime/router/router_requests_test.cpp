@@ -53,6 +53,39 @@ TEST_F(RouterPlaced, WithAnotherPartnerWhenTheOtherSideIsTheOnlyOne) {
   expect_whole_answer(*stream, third.decode_node, third.request);
 }
 
+// The decode workers learn of the prefill worker's death before the router does.
+TEST_F(RouterPlaced, NotOnWhoFailedItUntilTheRouterHadTimeToLearnOfADeath) {
+  workers.kill(2);
+  workers.run_for(100 * kMillisecond);
+  const auto stream = workers.submit();
+  const auto [prefill, first] = placed();
+  workers.say_failed(3, first.request, ErrorCode::kUnavailable);
+  const auto [prefill_again, second] = placed();
+  EXPECT_EQ(second.decode_node, 4U);
+  workers.say_failed(4, second.request, ErrorCode::kUnavailable);
+  workers.run_for(400 * kMillisecond);
+  EXPECT_TRUE(workers.take_submits().empty());
+  EXPECT_FALSE(stream->has_next());
+  workers.kill(1);
+  workers.run_for(90 * kMillisecond);
+  expect_failed(*stream, ErrorCode::kUnavailable,
+                "no prefill worker can take the request: rank 1 has ended, rank 2 has ended");
+}
+
+TEST_F(RouterPlaced, OnWhoFailedItAfterAWhileWhenHeLivesAndIsTheOnlyOne) {
+  workers.kill(2);
+  workers.run_for(100 * kMillisecond);
+  const auto stream = workers.submit();
+  const auto [prefill, first] = placed();
+  workers.say_failed(3, first.request, ErrorCode::kUnavailable);
+  const auto [prefill_again, second] = placed();
+  workers.say_failed(4, second.request, ErrorCode::kUnavailable);
+  workers.run_for(600 * kMillisecond);
+  const auto [prefill_last, third] = placed();
+  EXPECT_EQ(prefill_last, 1U);
+  expect_whole_answer(*stream, third.decode_node, third.request);
+}
+
 TEST_F(RouterPlaced, ElsewhereWhenAWorkerHasWaitedTooLong) {
   const auto stream = workers.submit();
   const auto [prefill, first] = placed();
