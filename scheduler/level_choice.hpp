@@ -20,9 +20,9 @@ struct HandoffProgress {
 };
 
 struct LevelSwitchOptions {
-  // A finer level is taken when it is predicted to need at most this share of the time that is
-  // left, a coarser one when the present level needs more than all of it: between the two nothing
-  // changes, so that a rate that wavers does not make the level waver.
+  // A finer level is taken when it would be in time even if link and codecs worked at this share of
+  // their speed, a coarser one when the present level is late at their full speed: between the two
+  // nothing changes, so that a rate that wavers does not make the level waver.
   double finer_share = 0.75;
 };
 

@@ -17,8 +17,8 @@ constexpr std::size_t kPrefillCandidates = 6;
 constexpr std::size_t kDecodeCandidates = 8;
 // An objective nearer than what prefill alone takes counts as this many times that.
 constexpr double kUnavoidable = 1.05;
-// A finer level than the pair's last one must be within this share of the time; where all are late,
-// another level must be sooner by the second share.
+// A finer level than the pair's last one must be in time even if the link gave this share only;
+// where all are late, another level than the last one must be sooner by the second share.
 constexpr double kFinerShare = 0.85;
 constexpr double kGainShare = 0.97;
 // Of a decode step, where neither the worker nor a profile tells.
@@ -188,11 +188,15 @@ bool LinkAware::may_be_local(const WorkerState& decode, const RequestShape& requ
 void LinkAware::look_at_pair(Search& search, const WorkerState& prefill, const WorkerState& decode,
                              const HandoffOutlook& outlook) const {
   const double crowd_s = crowd_seconds(decode, search.snapshot.levels);
+  HandoffOutlook narrower = outlook;
+  narrower.wire_s_per_byte /= kFinerShare;
   std::optional<Way> best;
   const auto look = [&](std::int32_t index, const Level* level, const Level* last) {
     Way way{&prefill, &decode, index, false, 0.0, predict(outlook, search.snapshot.levels, level)};
-    const bool is_finer = last != nullptr && level->kl < last->kl;
-    way.is_in_time = way.prediction.ttft_s <= search.limit_s * (is_finer ? kFinerShare : 1.0);
+    way.is_in_time = way.prediction.ttft_s <= search.limit_s;
+    if (way.is_in_time && last != nullptr && level->kl < last->kl) {
+      way.is_in_time = predict(narrower, search.snapshot.levels, level).ttft_s <= search.limit_s;
+    }
     way.cost_s = way.prediction.ttft_s + crowd_s;
     if (search.alternatives != nullptr) search.alternatives->push_back(alternative_of(way));
     if (last == level && last != nullptr && best && !best->is_in_time && !way.is_in_time) {
