@@ -11,6 +11,7 @@
 #include "launch/codec_paths.hpp"
 #include "launch/default_model.hpp"
 #include "launch/launcher_watch.hpp"
+#include "launch/levels.hpp"
 #include "launch/role.hpp"
 #include "launch/signals.hpp"
 #include "runtime/engine/cache_shape.hpp"
@@ -86,6 +87,12 @@ Prepared prepare(const RankOptions& options, comm::NodeId rank) {
     prepared.join.error = opened.error().message;
     return prepared;
   }
+  auto levels = load_levels(*prepared.model);
+  if (!levels) {
+    prepared.join.error = levels.error().message;
+    return prepared;
+  }
+  prepared.model->levels = std::move(*levels);
   prepared.join.pipeline_hash = prepared.model->pipelines->pipeline_hash();
   prepared.join.profile_hash = prepared.model->pipelines->profile_hash();
   const auto& ranks = prepared.config->ranks;

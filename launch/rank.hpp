@@ -15,6 +15,7 @@
 #include "runtime/model/model_file.hpp"
 #include "runtime/router/router.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
+#include "scheduler/level_table.hpp"
 
 namespace sluice::launch {
 
@@ -24,7 +25,8 @@ struct LoadedModel {
   std::unique_ptr<runtime::ModelFile> file;
   std::unique_ptr<runtime::Tokenizer> tokenizer;
   std::int64_t context_tokens = 0;
-  std::unique_ptr<runtime::PipelineSet> pipelines;  // by open_pipelines()
+  std::unique_ptr<runtime::PipelineSet> pipelines;      // by open_pipelines()
+  std::shared_ptr<const scheduler::LevelTable> levels;  // by load_levels(); null: there is none
 
   // The configuration's family when it names one, else the model's own template.
   const std::string& chat_template() const {

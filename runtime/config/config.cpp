@@ -227,6 +227,7 @@ std::uint64_t config_hash(const ClusterConfig& config) {
   agreed.put_array(std::span(config.ranks));
   agreed.put(config.model.context_tokens);
   agreed.put_string(config.transport.backend);
+  agreed.put(config.scheduler.prefix_block_tokens);
   std::uint64_t hash = 0xcbf29ce484222325U;
   for (const std::byte byte : agreed.bytes()) {
     hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3U;

@@ -57,7 +57,10 @@ decode: { device: cuda, threads: 5, sequences_max: 7, kv_memory: 4GiB, arena_mem
           slot_memory: 5MiB }
 pipeline: { name: int4, profile: /p.safetensors, encode_threads: 2, decode_threads: 3 }
 transport: { backend: sim, memory: cuda }
-scheduler: { policy: round_robin }
+scheduler: { policy: round_robin, levels: /l.yaml, decision_log: d.jsonl, queue_max: 10,
+             classes: { interactive: 2s, batch: { ttft: 1min, may_reject: false } },
+             local_tokens_max: 64, prefix_block_tokens: 512, adapt_levels: false,
+             switch_roles: true }
 topology:
   uplinks:
     - { name: rack1, ranks: [4, 0, 1], rate: 10Gbit }
@@ -91,6 +94,16 @@ topology:
   EXPECT_EQ(config.transport.backend, "sim");
   EXPECT_EQ(config.transport.memory, "cuda");
   EXPECT_EQ(config.scheduler.policy, "round_robin");
+  EXPECT_EQ(config.scheduler.levels, "/l.yaml");
+  EXPECT_EQ(config.scheduler.decision_log, "d.jsonl");
+  EXPECT_EQ(config.scheduler.queue_max, 10);
+  ASSERT_EQ(config.scheduler.classes.size(), 2U);
+  EXPECT_EQ(config.scheduler.classes[0].name, "interactive");
+  EXPECT_EQ(config.scheduler.classes[1].ttft_s, 60.0);
+  EXPECT_EQ(config.scheduler.local_tokens_max, 64);
+  EXPECT_EQ(config.scheduler.prefix_block_tokens, 512);
+  EXPECT_FALSE(config.scheduler.adapt_levels);
+  EXPECT_TRUE(config.scheduler.switch_roles);
   ASSERT_EQ(config.topology.uplinks.size(), 2U);
   EXPECT_EQ(config.topology.uplinks[0].name, "rack1");
   EXPECT_THAT(config.topology.uplinks[0].ranks, ElementsAre(0, 1, 4));
@@ -105,6 +118,14 @@ TEST(Config, APipelineMayBeItsNameAlone) {
   EXPECT_EQ(parse(std::string(kLeast) + "pipeline: int4\n").pipeline.name, "int4");
   EXPECT_EQ(error_of(std::string(kLeast) + "pipeline: [int4]\n"),
             "test.yaml:2: \"pipeline\" must be a section of keys, not a list");
+}
+
+TEST(Config, ASchedulerMayBeItsPolicyAlone) {
+  EXPECT_EQ(parse(std::string(kLeast) + "scheduler: round_robin\n").scheduler.policy,
+            "round_robin");
+  EXPECT_EQ(error_of(std::string(kLeast) + "scheduler: round_robbin\n"),
+            "test.yaml:2: \"scheduler.policy\" cannot be \"round_robbin\"; did you mean "
+            "\"round_robin\"?");
 }
 
 TEST(Config, TheFilesOfTheProjectAreValid) {
@@ -137,6 +158,19 @@ TEST(Config, LocalYamlShowsTheDefaults) {
   EXPECT_EQ(local->transport.backend, least.transport.backend);
   EXPECT_EQ(local->transport.memory, least.transport.memory);
   EXPECT_EQ(local->scheduler.policy, least.scheduler.policy);
+  EXPECT_EQ(local->scheduler.levels, least.scheduler.levels);
+  EXPECT_EQ(local->scheduler.decision_log, least.scheduler.decision_log);
+  ASSERT_EQ(local->scheduler.classes.size(), least.scheduler.classes.size());
+  EXPECT_EQ(local->scheduler.classes[0].name, least.scheduler.classes[0].name);
+  EXPECT_EQ(local->scheduler.classes[0].ttft_s, least.scheduler.classes[0].ttft_s);
+  EXPECT_EQ(local->scheduler.classes[0].quality_floor, least.scheduler.classes[0].quality_floor);
+  EXPECT_EQ(local->scheduler.classes[0].ageing, least.scheduler.classes[0].ageing);
+  EXPECT_EQ(local->scheduler.classes[0].may_reject, least.scheduler.classes[0].may_reject);
+  EXPECT_EQ(local->scheduler.queue_max, least.scheduler.queue_max);
+  EXPECT_EQ(local->scheduler.local_tokens_max, least.scheduler.local_tokens_max);
+  EXPECT_EQ(local->scheduler.prefix_block_tokens, least.scheduler.prefix_block_tokens);
+  EXPECT_EQ(local->scheduler.adapt_levels, least.scheduler.adapt_levels);
+  EXPECT_EQ(local->scheduler.switch_roles, least.scheduler.switch_roles);
   EXPECT_TRUE(local->topology.uplinks.empty());
   EXPECT_EQ(local->pipeline.name, least.pipeline.name);
   EXPECT_EQ(local->pipeline.encode_threads, least.pipeline.encode_threads);
@@ -165,8 +199,8 @@ const BadFile kBadFiles[] = {
     {"KeyFarFromAll", std::string(kLeast) + "router:\n  colour: red\n",
      "test.yaml:3: unknown key \"colour\" in \"router\"; valid are \"host\", \"port\" and "
      "\"join_port\""},
-    {"KeyOnlyOneValid", std::string(kLeast) + "scheduler: { colour: red }\n",
-     "test.yaml:2: unknown key \"colour\" in \"scheduler\"; valid is only \"policy\""},
+    {"KeyOnlyOneValid", std::string(kLeast) + "topology: { colour: red }\n",
+     "test.yaml:2: unknown key \"colour\" in \"topology\"; valid is only \"uplinks\""},
     {"KeyOfAnotherSection", std::string(kLeast) + "router: { arena_memory: 1GiB }\n",
      "test.yaml:2: unknown key \"arena_memory\" in \"router\"; it belongs in \"decode\""},
     {"SectionTypo", std::string(kLeast) + "prefil: { threads: 1 }\n",
@@ -204,6 +238,16 @@ const BadFile kBadFiles[] = {
     {"PolicyTypo", std::string(kLeast) + "scheduler: { policy: least_loded }\n",
      "test.yaml:2: \"scheduler.policy\" cannot be \"least_loded\"; did you mean "
      "\"least_loaded\"?"},
+    {"QueueOfNone", std::string(kLeast) + "scheduler: { queue_max: 0 }\n",
+     "test.yaml:2: \"scheduler.queue_max\" must be from 1 to 65536, not 0"},
+    {"PrefixBlockTooLarge", std::string(kLeast) + "scheduler: { prefix_block_tokens: 1024 }\n",
+     "test.yaml:2: \"scheduler.prefix_block_tokens\" must be from 0 to 512, not 1024"},
+    {"PrefixBlockOdd", std::string(kLeast) + "scheduler: { prefix_block_tokens: 48 }\n",
+     "test.yaml:2: \"scheduler.prefix_block_tokens\" must be a multiple of 32, not 48"},
+    {"FlagIsWord", std::string(kLeast) + "scheduler: { adapt_levels: yes }\n",
+     "test.yaml:2: \"scheduler.adapt_levels\" must be true or false, not \"yes\""},
+    {"ClassKeyTypo", std::string(kLeast) + "scheduler:\n  classes:\n    chat:\n      tfft: 2s\n",
+     "test.yaml:5: \"scheduler.classes\" has the unknown key \"tfft\"; did you mean \"ttft\"?"},
     {"SizeSuffix", std::string(kLeast) + "decode: { kv_memory: 1GiP }\n",
      "test.yaml:2: \"decode.kv_memory\" is wrong: \"1GiP\" ends in \"GiP\", which is not one of B, "
      "KiB, MiB, GiB, TiB, KB, MB, GB, TB"},
@@ -310,7 +354,7 @@ INSTANTIATE_TEST_SUITE_P(All, ConfigError, ::testing::ValuesIn(kBadFiles),
 TEST(Config, AllRowsOfTheSchemaRefuseAListAsValue) {
   for (const SectionRow& section : config_schema()) {
     for (const KeyRow& key : section.keys) {
-      if (key.name == "ranks" || key.name == "uplinks") continue;
+      if (key.name == "ranks" || key.name == "uplinks" || key.name == "classes") continue;
       const std::string yaml = std::string(kLeast) + std::string(section.name) + ": { " +
                                std::string(key.name) + ": [1] }\n";
       EXPECT_EQ(error_of(yaml), "test.yaml:2: \"" + std::string(section.name) + "." +
@@ -375,6 +419,9 @@ TEST(ConfigHash, CoversWhatRanksMustAgreeOn) {
   EXPECT_NE(config_hash(other), config_hash(config));
   other = config;
   other.transport.backend = "sim";
+  EXPECT_NE(config_hash(other), config_hash(config));
+  other = config;
+  other.scheduler.prefix_block_tokens = 0;
   EXPECT_NE(config_hash(other), config_hash(config));
 }
 
