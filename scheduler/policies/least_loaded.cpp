@@ -1,41 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scheduler/policies/least_loaded.hpp"
 
-#include <optional>
-#include <tuple>
+#include "scheduler/policies/worker_choice.hpp"
 
 namespace sluice::scheduler {
 namespace {
 
-auto prefill_load(const WorkerState& worker) {
-  return std::tuple(worker.queued_tokens, worker.requests, worker.node);
-}
-
-auto decode_load(const WorkerState& worker) {
-  return std::tuple(worker.requests, worker.queued_tokens, worker.node);
-}
-
-// The live worker of the smallest load; the node is the load's last part, so the order in the
-// snapshot does not matter.
-template <class Load>
-std::optional<std::uint32_t> least(const std::vector<WorkerState>& workers, Load load) {
-  const WorkerState* best = nullptr;
-  for (const WorkerState& worker : workers) {
-    if (worker.alive && (best == nullptr || load(worker) < load(*best))) best = &worker;
-  }
-  if (best == nullptr) return std::nullopt;
-  return best->node;
-}
-
 class LeastLoaded : public Policy {
  public:
-  Result<Decision> decide(const Snapshot& snapshot, const RequestShape&,
-                          std::vector<Alternative>*) override {
-    const auto prefill = least(snapshot.prefill, prefill_load);
-    if (!prefill) return make_error(ErrorCode::kUnavailable, "no prefill worker is alive");
-    const auto decode = least(snapshot.decode, decode_load);
-    if (!decode) return make_error(ErrorCode::kUnavailable, "no decode worker is alive");
-    return Decision{.prefill_node = *prefill, .decode_node = *decode};
+  Result<Decision> decide(const Snapshot& snapshot, const RequestShape& request,
+                          std::vector<Alternative>* alternatives) override {
+    if (const auto roles = check_roles(snapshot); !roles) return roles.error();
+    const auto has_room = [&](const WorkerState& worker) { return may_decode(worker, request); };
+    return place_on(*least(snapshot.prefill, may_prefill, load_by_tokens),
+                    least(snapshot.decode, has_room, load_by_requests), request, "least loaded",
+                    alternatives);
   }
 };
 

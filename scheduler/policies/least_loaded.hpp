@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each role's worker with the least work waiting: the default policy.
+// Each role's worker with the least work waiting.
 #pragma once
 
 #include <memory>

@@ -3,32 +3,38 @@
 
 #include <optional>
 
+#include "scheduler/policies/worker_choice.hpp"
+
 namespace sluice::scheduler {
 namespace {
 
-std::optional<std::uint32_t> next_after(const std::optional<std::uint32_t>& last,
-                                        const std::vector<WorkerState>& workers) {
-  std::optional<std::uint32_t> lowest;
-  std::optional<std::uint32_t> above;
+template <class May>
+const WorkerState* next_after(const std::optional<std::uint32_t>& last,
+                              const std::vector<WorkerState>& workers, May may) {
+  const WorkerState* lowest = nullptr;
+  const WorkerState* above = nullptr;
   for (const WorkerState& worker : workers) {
-    if (!worker.alive) continue;
-    if (!lowest || worker.node < *lowest) lowest = worker.node;
-    if (last && worker.node > *last && (!above || worker.node < *above)) above = worker.node;
+    if (!may(worker)) continue;
+    if (lowest == nullptr || worker.node < lowest->node) lowest = &worker;
+    if (!last || worker.node <= *last) continue;
+    if (above == nullptr || worker.node < above->node) above = &worker;
   }
-  return above ? above : lowest;
+  return above != nullptr ? above : lowest;
 }
 
 class RoundRobin : public Policy {
  public:
-  Result<Decision> decide(const Snapshot& snapshot, const RequestShape&,
-                          std::vector<Alternative>*) override {
-    const auto prefill = next_after(prefill_, snapshot.prefill);
-    if (!prefill) return make_error(ErrorCode::kUnavailable, "no prefill worker is alive");
-    const auto decode = next_after(decode_, snapshot.decode);
-    if (!decode) return make_error(ErrorCode::kUnavailable, "no decode worker is alive");
-    prefill_ = prefill;
-    decode_ = decode;
-    return Decision{.prefill_node = *prefill, .decode_node = *decode};
+  Result<Decision> decide(const Snapshot& snapshot, const RequestShape& request,
+                          std::vector<Alternative>* alternatives) override {
+    if (const auto roles = check_roles(snapshot); !roles) return roles.error();
+    const auto has_room = [&](const WorkerState& worker) { return may_decode(worker, request); };
+    const WorkerState* prefill = next_after(prefill_, snapshot.prefill, may_prefill);
+    const WorkerState* decode = next_after(decode_, snapshot.decode, has_room);
+    if (decode != nullptr) {
+      prefill_ = prefill->node;
+      decode_ = decode->node;
+    }
+    return place_on(*prefill, decode, request, "their turn", alternatives);
   }
 
  private:

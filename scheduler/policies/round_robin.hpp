@@ -10,7 +10,7 @@ namespace sluice::scheduler {
 
 // Its state is the node chosen last, per role; the next is the lowest live node above it, or the
 // lowest of all. A worker that dies or joins therefore disturbs nobody else's turn. A decision that
-// fails moves nothing.
+// fails, or waits for room, moves nothing.
 std::unique_ptr<Policy> create_round_robin(const PolicyOptions& options);
 
 }  // namespace sluice::scheduler
