@@ -54,6 +54,9 @@ struct LinkState {
   std::uint32_t decode_node = 0;
   LinkFigures figures;
   std::int64_t round_trip_us = 0;  // 0: not known
+  // What handoffs that were placed here and have not arrived will send in all, as predicted: also
+  // what has no frame yet, so that figures.queued_bytes do not tell.
+  std::uint64_t planned_bytes = 0;
 };
 
 // The one way between some nodes and all others, out of them or into them.
@@ -63,6 +66,7 @@ struct UplinkState {
   bool is_outward = true;
   // The free rate is what nobody uses: 0 on a full way, of which a transfer still gets its share.
   LinkFigures figures;
+  std::int64_t busy_links = 0;  // that it carries and that have something queued
 
   // Whether what `source` sends to `target` goes this way.
   bool carries(std::uint32_t source, std::uint32_t target) const {

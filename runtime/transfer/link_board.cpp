@@ -143,6 +143,15 @@ scheduler::LinkFigures LinkBoard::traffic_of(const scheduler::UplinkState& uplin
   return figures;
 }
 
+std::int64_t LinkBoard::busy_links_of(const scheduler::UplinkState& uplink,
+                                      std::int64_t now_us) const {
+  return std::count_if(links_.begin(), links_.end(), [&](const auto& entry) {
+    const auto& [key, link] = entry;
+    return link.report.queued_bytes != 0 && uplink.carries(key.first, key.second) &&
+           is_current(link, now_us);
+  });
+}
+
 void LinkBoard::watch_peaks(std::int64_t now_us) {
   for (std::size_t i = 0; i < uplinks_.size(); ++i) {
     const scheduler::LinkFigures traffic = traffic_of(uplinks_[i], now_us);
@@ -178,6 +187,7 @@ void LinkBoard::fill(scheduler::Snapshot& snapshot, std::int64_t now_us) const {
   snapshot.uplinks = uplinks_;
   for (std::size_t i = 0; i < uplinks_.size(); ++i) {
     scheduler::LinkFigures figures = traffic_of(uplinks_[i], now_us);
+    snapshot.uplinks[i].busy_links = busy_links_of(uplinks_[i], now_us);
     const double declared = topology_.uplinks[uplinks_[i].uplink].rate_bytes_per_s;
     const Peak& peak = peaks_[i];
     figures.capacity_bytes_per_s = declared > 0.0 ? declared : std::max(peak.now, peak.before);

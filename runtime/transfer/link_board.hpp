@@ -79,6 +79,7 @@ class LinkBoard {
   bool is_current(const Link& link, std::int64_t now_us) const {
     return now_us - link.taken_us <= options_.traffic_stale_us;
   }
+  std::int64_t busy_links_of(const scheduler::UplinkState& uplink, std::int64_t now_us) const;
   scheduler::LinkFigures traffic_of(const scheduler::UplinkState& uplink,
                                     std::int64_t now_us) const;
   double foreign_out_of(const scheduler::UplinkState& uplink, std::int64_t now_us) const;

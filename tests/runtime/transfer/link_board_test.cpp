@@ -171,6 +171,7 @@ TEST(LinkBoard, AnUplinksFreeRateIsWhatNobodyUses) {
   EXPECT_DOUBLE_EQ(out.figures.free_bytes_per_s, 400 * kMbit);
   EXPECT_DOUBLE_EQ(out.figures.utilization, 0.6);
   EXPECT_EQ(out.figures.queued_bytes, 3000U);
+  EXPECT_EQ(out.busy_links, 3);
   const auto& in = snapshot.uplinks[1];
   EXPECT_FALSE(in.is_outward);
   EXPECT_DOUBLE_EQ(in.figures.goodput_bytes_per_s, 70 * kMbit);
@@ -178,6 +179,7 @@ TEST(LinkBoard, AnUplinksFreeRateIsWhatNobodyUses) {
   // Whose report is old sends nothing now.
   EXPECT_DOUBLE_EQ(snapshot_of(board, 9 * kSecond).uplinks[0].figures.free_bytes_per_s,
                    1000 * kMbit);
+  EXPECT_EQ(snapshot_of(board, 9 * kSecond).uplinks[0].busy_links, 0);
 }
 
 TEST(LinkBoard, AnUplinkThatIsNotDeclaredHasCarriedItsCapacity) {
