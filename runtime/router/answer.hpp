@@ -29,6 +29,9 @@ class Answer {
   // Any thread.
   void cancel() { stream_->cancel(); }
 
+  // Complete after the last piece, unless a stop string cut the answer short.
+  RequestTimeline timeline() const { return stream_->timeline(); }
+
   // So far, the end token included.
   std::int64_t tokens() const { return tokens_; }
 

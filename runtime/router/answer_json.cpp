@@ -47,7 +47,8 @@ const char* error_type(int status) {
 
 }  // namespace
 
-std::string answer_json(const AnswerHead& head, const AnswerPiece& answer, const Usage& usage) {
+std::string answer_json(const AnswerHead& head, const AnswerPiece& answer, const Usage& usage,
+                        const std::string& timings) {
   Json json = head_object(head, false);
   Json choice = {{"index", 0}};
   if (head.is_chat) {
@@ -59,11 +60,12 @@ std::string answer_json(const AnswerHead& head, const AnswerPiece& answer, const
   choice["finish_reason"] = finish_json(answer.finish);
   json["choices"] = Json::array({choice});
   json["usage"] = usage_object(usage);
+  if (!timings.empty()) json["timings"] = Json::parse(timings);
   return dump(json);
 }
 
 std::string chunk_json(const AnswerHead& head, const AnswerPiece& piece, bool is_first,
-                       const std::optional<Usage>& usage) {
+                       const std::optional<Usage>& usage, const std::string& timings) {
   Json json = head_object(head, true);
   Json choice = {{"index", 0}};
   if (head.is_chat) {
@@ -78,6 +80,7 @@ std::string chunk_json(const AnswerHead& head, const AnswerPiece& piece, bool is
   choice["finish_reason"] = finish_json(piece.finish);
   json["choices"] = Json::array({choice});
   if (usage) json["usage"] = usage_object(*usage);
+  if (!timings.empty()) json["timings"] = Json::parse(timings);
   return dump(json);
 }
 

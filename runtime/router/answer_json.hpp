@@ -25,12 +25,13 @@ struct Usage {
   std::int64_t completion_tokens = 0;
 };
 
-// The body of a whole answer.
-std::string answer_json(const AnswerHead& head, const AnswerPiece& answer, const Usage& usage);
+// The body of a whole answer. `timings`: a JSON object to go along, empty: none.
+std::string answer_json(const AnswerHead& head, const AnswerPiece& answer, const Usage& usage,
+                        const std::string& timings = {});
 
 // One piece of a stream; the first of a chat also says who speaks.
 std::string chunk_json(const AnswerHead& head, const AnswerPiece& piece, bool is_first,
-                       const std::optional<Usage>& usage);
+                       const std::optional<Usage>& usage, const std::string& timings = {});
 
 // The chunk without choices that ends a stream when the client asked for the usage.
 std::string usage_json(const AnswerHead& head, const Usage& usage);

@@ -172,6 +172,7 @@ Result<ApiRequest> finish_request(ApiBody& body, const ModelInfo& model, std::ui
   SLUICE_TRY(read_stops(body, request.stops));
   SLUICE_TRY(read_sampling(body, random_seed, request.generate.sampling));
   request.generate.ignore_end = SLUICE_TRY(body.flag("ignore_eos", false));
+  request.timings = SLUICE_TRY(body.flag("timings", false));
   SLUICE_TRY(read_length_min(body, request));
   SLUICE_TRY(refuse_unsupported(body, request.is_chat));
   SLUICE_TRY(body.end());

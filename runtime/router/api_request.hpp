@@ -22,6 +22,7 @@ struct ApiRequest {
   bool stream = false;
   bool include_usage = false;         // a last chunk with the token counts
   bool include_usage_always = false;  // in every chunk
+  bool timings = false;               // the last piece says where its time and bytes went
 };
 
 // kInvalidArgument, kUnsupported; kNotFound for another model's name. `random_seed` is used when

@@ -16,6 +16,7 @@
 #include "runtime/router/api_request.hpp"
 #include "runtime/router/connection_server.hpp"
 #include "runtime/router/disconnect_watch.hpp"
+#include "runtime/telemetry/timeline_json.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -77,6 +78,7 @@ struct Work {
   Usage usage;
   bool include_usage = false;
   bool include_usage_always = false;
+  bool with_timings = false;
   std::atomic<bool> is_hung_up{false};
   std::unique_ptr<Answer> answer;
   std::unique_ptr<DisconnectWatch::Guard> guard;
@@ -88,6 +90,12 @@ struct Work {
       return make_error(ErrorCode::kCancelled, "the client hung up or the server is stopping");
     }
     return piece;
+  }
+
+  // Of the last piece, where they were asked for.
+  std::string timings(const AnswerPiece& piece) const {
+    const bool is_due = with_timings && piece.finish != FinishReason::kNone;
+    return is_due ? timeline_json(answer->timeline()) : std::string();
   }
 };
 
@@ -266,6 +274,7 @@ class HttpServerImpl : public HttpServer {
     work->usage.prompt_tokens = static_cast<std::int64_t>(parsed->generate.prompt.size());
     work->include_usage = parsed->include_usage;
     work->include_usage_always = parsed->include_usage_always;
+    work->with_timings = parsed->timings;
     auto stream = generator_.submit(std::move(parsed->generate));
     if (!stream) return answer_error(response, stream.error());
     work->answer = std::make_unique<Answer>(std::move(*stream), tokenizer_,
@@ -289,7 +298,7 @@ class HttpServerImpl : public HttpServer {
       whole.text += piece->text;
       whole.finish = piece->finish;
     }
-    response.set_content(answer_json(work.head, whole, work.usage), kJson);
+    response.set_content(answer_json(work.head, whole, work.usage, work.timings(whole)), kJson);
   }
 
   static void answer_stream(const std::shared_ptr<Work>& work, Response& response) {
@@ -325,7 +334,7 @@ class HttpServerImpl : public HttpServer {
     }
     const auto usage =
         work.include_usage_always ? std::optional<Usage>(work.usage) : std::optional<Usage>();
-    if (!write_event(sink, chunk_json(work.head, *piece, is_first, usage))) {
+    if (!write_event(sink, chunk_json(work.head, *piece, is_first, usage, work.timings(*piece)))) {
       work.answer->cancel();
       return false;
     }

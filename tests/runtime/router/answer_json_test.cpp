@@ -40,6 +40,13 @@ TEST(AnswerJson, Chunks) {
             R"("usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}})");
 }
 
+TEST(AnswerJson, TimingsGoAlong) {
+  const std::string whole = answer_json(kText, {"", FinishReason::kStop}, {3, 2}, R"({"a": 1})");
+  EXPECT_TRUE(whole.ends_with(R"("total_tokens":5},"timings":{"a":1}})")) << whole;
+  const std::string last = chunk_json(kChat, {"", FinishReason::kStop}, false, {}, R"({"a": 1})");
+  EXPECT_TRUE(last.ends_with(R"("finish_reason":"stop"}],"timings":{"a":1}})")) << last;
+}
+
 TEST(AnswerJson, BytesThatAreNoCharactersAreReplaced) {
   const std::string json = answer_json(kText,
                                        {"a\xff"

@@ -149,6 +149,16 @@ TEST_F(HttpServerTest, AChatStreamSaysWhoSpeaksOnceAndUsageOnlyWhenAsked) {
   EXPECT_EQ(count_of(always.body, "\"usage\""), 5U);
 }
 
+TEST_F(HttpServerTest, TimingsComeWithTheLastPieceWhenAskedFor) {
+  const RawResponse streamed =
+      post("/v1/completions", R"({"prompt": "hi", "stream": true, "timings": true})");
+  EXPECT_EQ(count_of(streamed.body, "\"timings\":{"), 1U);
+  EXPECT_THAT(streamed.body, HasSubstr("\"first_token_us\":"));
+  EXPECT_THAT(post("/v1/completions", R"({"prompt": "hi", "timings": true})").body,
+              HasSubstr("\"timings\":{"));
+  EXPECT_THAT(post("/v1/completions", kStreamed).body, Not(HasSubstr("timings")));
+}
+
 TEST_F(HttpServerTest, CharactersOfAStreamAreWhole) {
   generator_.script = script_of("\xe2\x82\xac!", FinishReason::kLength);
   const RawResponse response = post("/v1/completions", kStreamed);

@@ -35,6 +35,18 @@ TEST(TimelineJson, EveryFieldUnderItsName) {
             R"("decode_tokens_per_s": 10.000})");
 }
 
+TEST(TimelineJson, WhatMostRequestsHaveNothingOfIsSaidWhereThereIsSome) {
+  RequestTimeline timeline;
+  timeline.prefill_cached_tokens = 64;
+  timeline.decode_cached_tokens = 32;
+  timeline.predicted_us = 5;
+  timeline.levels = "best@8 30 layers";
+  EXPECT_NE(timeline_json(timeline).find(
+                R"("prefill_cached_tokens": 64, "decode_cached_tokens": 32, "predicted_us": 5, )"
+                R"("levels": "best@8 30 layers", "kept_share")"),
+            std::string::npos);
+}
+
 TEST(TimelineJson, AttemptsAreSaidWhereThereWereSeveral) {
   RequestTimeline timeline;
   EXPECT_EQ(timeline_json(timeline).find("attempts"), std::string::npos);
