@@ -3,10 +3,25 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
+#include "kernels/core/check.hpp"
 #include "runtime/telemetry/clock.hpp"
 
 namespace sluice::runtime {
+namespace {
+
+// Where the plan's parts end, ascending.
+std::vector<std::int64_t> part_ends_of(const FramePlan& plan) {
+  std::vector<std::int64_t> ends;
+  for (const PlannedFrame& frame : plan.frames) {
+    if (ends.empty() || ends.back() != frame.last_token) ends.push_back(frame.last_token);
+  }
+  return ends;
+}
+
+}  // namespace
+
 FramedPrefill::FramedPrefill(PrefillEngine& engine, KvPool& kv_pool, KvSequence& sequence,
                              CodecPool& codec_pool, FramedPrompt prompt)
     : engine_(engine),
@@ -28,8 +43,29 @@ FramedPrefill::FramedPrefill(PrefillEngine& engine, KvPool& kv_pool, KvSequence&
 
 FramedPrefill::~FramedPrefill() = default;
 
+std::int64_t FramedPrefill::reusable_tokens() const {
+  const auto last = std::max<std::int64_t>(static_cast<std::int64_t>(prompt_.tokens.size()) - 1, 0);
+  if (collector_ == nullptr) return last;
+  return collector_->wants_similarity() ? 0 : std::min(last, collector_->first_token());
+}
+
+// Part by part, which is the order in which frames are to leave.
+void FramedPrefill::announce_cached(std::span<const std::int64_t> part_ends) {
+  const std::int64_t layers = prompt_.pipeline->shape().layers;
+  const auto announce = [&](std::int64_t end) {
+    for (std::int64_t layer = 0; layer < layers; ++layer) encoder_->layer_ready(layer, end);
+  };
+  for (const std::int64_t end : part_ends) {
+    if (end < cached_) announce(end);
+  }
+  if (cached_ > 0) announce(cached_);
+}
+
 Status FramedPrefill::compute(std::span<float> logits, const std::function<bool()>& is_cancelled,
                               std::function<void(const MadeFrame&)> on_frame) {
+  cached_ = sequence_.tokens;
+  SLUICE_CHECK(cached_ >= 0 && cached_ <= reusable_tokens(), "more is reused than can be");
+  const std::vector<std::int64_t> ends = part_ends_of(prompt_.plan);
   EncodeRequest request;
   request.pipeline = prompt_.pipeline;
   request.plan = std::move(prompt_.plan);
@@ -39,6 +75,7 @@ Status FramedPrefill::compute(std::span<float> logits, const std::function<bool(
   request.seed = prompt_.seed;
   if (collector_ != nullptr) request.scores = collector_->scores();
   request.memory = prompt_.memory;
+  request.choose = std::move(prompt_.choose);
   encoder_ = std::make_unique<FrameEncoder>(codec_pool_, std::move(request), std::move(on_frame));
 
   PrefillObserver observer;
@@ -55,6 +92,7 @@ Status FramedPrefill::compute(std::span<float> logits, const std::function<bool(
     };
     hooks.observer = &observer;
   }
+  announce_cached(ends);
   const std::int64_t started_us = monotonic_us();
   SLUICE_TRY(run_chunks(hooks, logits, is_cancelled));
   costs_.prefill_end_us = monotonic_us();
@@ -65,16 +103,31 @@ Status FramedPrefill::compute(std::span<float> logits, const std::function<bool(
   return {};
 }
 
+// Where the engine's next call ends: chunks and parts end where those of a whole computation do, so
+// that frames are ready as soon, and sums over a part have the same terms.
+std::int64_t FramedPrefill::next_end(std::int64_t first) const {
+  const std::int64_t chunk = prompt_.chunk_tokens;
+  const std::int64_t chunk_first = first / chunk * chunk;
+  std::int64_t end = chunk_first + chunk;
+  if (first != chunk_first) {
+    const std::int64_t parts = (first - chunk_first) / kPartTokensMax + 1;
+    end = std::min(end, chunk_first + parts * kPartTokensMax);
+  }
+  return std::min(end, static_cast<std::int64_t>(prompt_.tokens.size()));
+}
+
 Status FramedPrefill::run_chunks(const PrefillHooks& hooks, std::span<float> logits,
                                  const std::function<bool()>& is_cancelled) {
-  const auto chunk = static_cast<std::size_t>(prompt_.chunk_tokens);
-  for (std::size_t first = 0; first < prompt_.tokens.size(); first += chunk) {
+  const auto tokens = static_cast<std::int64_t>(prompt_.tokens.size());
+  for (std::int64_t first = cached_; first < tokens;) {
     if (is_cancelled()) return make_error(ErrorCode::kCancelled, "the request was cancelled");
-    const std::size_t count = std::min(chunk, prompt_.tokens.size() - first);
-    const bool is_last = first + count == prompt_.tokens.size();
-    SLUICE_TRY(engine_.prefill(kv_pool_, sequence_, prompt_.tokens.subspan(first, count), hooks,
-                               is_last ? logits : std::span<float>()));
+    const std::int64_t end = next_end(first);
+    const auto chunk = prompt_.tokens.subspan(static_cast<std::size_t>(first),
+                                              static_cast<std::size_t>(end - first));
+    SLUICE_TRY(engine_.prefill(kv_pool_, sequence_, chunk, hooks,
+                               end == tokens ? logits : std::span<float>()));
     SLUICE_TRY(scored_);
+    first = end;
   }
   return {};
 }
@@ -89,6 +142,7 @@ Status FramedPrefill::finish(const std::function<bool()>& is_cancelled) {
 void FramedPrefill::report(RequestTimeline& timeline) const {
   timeline.pipeline = prompt_.pipeline->name();
   timeline.prompt_tokens = static_cast<std::int64_t>(prompt_.tokens.size());
+  timeline.prefill_cached_tokens = cached_;
   timeline.prefill_us = costs_.prefill_us;
   timeline.score_us = costs_.score_us;
   timeline.encode_us = costs_.encoding.encode_us;

@@ -21,8 +21,9 @@ struct FramedPrompt {
   std::uint64_t seed = 0;
   std::int64_t chunk_tokens = 0;
   std::shared_ptr<const kernels::Pipeline> pipeline;
-  FramePlan plan;       // of plan_frames() for these tokens
-  MutableBytes memory;  // plan.bytes
+  FramePlan plan;              // of plan_frames() for these tokens
+  MutableBytes memory;         // plan.bytes
+  PipelineChoice choose = {};  // as EncodeRequest's
 };
 
 // What it cost, in microseconds on this process's monotonic clock.
@@ -36,11 +37,20 @@ struct FramedCosts {
 
 class FramedPrefill {
  public:
-  // All are borrowed. `sequence` is empty and has blocks for the prompt.
+  // All are borrowed. `sequence` is looked at in compute() only.
   FramedPrefill(PrefillEngine& engine, KvPool& kv_pool, KvSequence& sequence, CodecPool& codec_pool,
                 FramedPrompt prompt);
   ~FramedPrefill();
 
+  // Of the prompt's first tokens, those that need not be computed where their KV is known: all up
+  // to the first query that the pipeline's scores need, and never the last token, whose logits are
+  // the answer's first. 0 where scores are of the whole prompt.
+  std::int64_t reusable_tokens() const;
+
+  // `sequence` has blocks for the prompt by now. Its first `tokens` have their KV already, no more
+  // than reusable_tokens(): their frames are made at once, and computing begins behind them. The
+  // frames are those of a whole computation, bit for bit.
+  //
   // Ends early with kCancelled when `is_cancelled` says so before a chunk. `logits`: vocab floats
   // for the last token. `on_frame`: as FrameEncoder.
   Status compute(std::span<float> logits, const std::function<bool()>& is_cancelled,
@@ -52,6 +62,8 @@ class FramedPrefill {
   void report(RequestTimeline& timeline) const;  // fills in what is known here
 
  private:
+  void announce_cached(std::span<const std::int64_t> part_ends);
+  std::int64_t next_end(std::int64_t first) const;
   Status run_chunks(const PrefillHooks& hooks, std::span<float> logits,
                     const std::function<bool()>& is_cancelled);
 
@@ -63,6 +75,7 @@ class FramedPrefill {
   std::unique_ptr<kernels::ScoreCollector> collector_;
   std::unique_ptr<FrameEncoder> encoder_;  // after what its frames read
   Status scored_;                          // the first error of scoring
+  std::int64_t cached_ = 0;
   FramedCosts costs_;
 };
 

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "runtime/frames/frame_plan.hpp"
+#include "runtime/prefill/level_steering.hpp"
 #include "runtime/transfer/messages.hpp"
 
 namespace sluice::runtime {
@@ -19,10 +20,12 @@ struct PrefillJob {
   std::shared_ptr<const kernels::Pipeline> pipeline;
   FramePlan plan;
   MutableBytes staging;
+  std::shared_ptr<LevelSteering> steering;  // who makes each frame; null: `pipeline` makes all
   std::int64_t arrived_us = 0;
 };
 
 // What the computation reports for the communication thread: of one job, all frames before its end.
+// Loaded and Prefixes are of none.
 struct PrefillEvent {
   struct Loaded {
     double done = 0.0;
@@ -32,6 +35,8 @@ struct PrefillEvent {
   struct PieceReady {
     Piece piece;                 // its offset is within the staging memory
     std::size_t room_bytes = 0;  // from there to the next frame's place
+    std::int64_t encode_us = 0;  // on one thread
+    std::shared_ptr<const kernels::Pipeline> pipeline = {};  // that made it; null: not known
   };
   struct Finished {
     ManifestMessage manifest;  // epoch and wire part still empty
@@ -39,9 +44,13 @@ struct PrefillEvent {
   struct Failed {
     Error error;
   };
+  // What its cache holds now, and what no more.
+  struct Prefixes {
+    PrefixesMessage message;
+  };
 
   RequestId request = 0;
-  std::variant<Loaded, PieceReady, Finished, Failed> what;
+  std::variant<Loaded, PieceReady, Finished, Failed, Prefixes> what;
 };
 
 class PrefillCompute {

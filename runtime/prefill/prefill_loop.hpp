@@ -15,6 +15,7 @@
 #include "runtime/config/config.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/frames/framed_prefill.hpp"
+#include "runtime/kv/prefix_cache.hpp"
 #include "runtime/prefill/prefill_compute.hpp"
 #include "runtime/transfer/mailbox.hpp"
 
@@ -25,10 +26,13 @@ struct PrefillLoopOptions {
   int encode_threads = 1;
   KvShape shape;
   std::string host;  // as in Hello
+  // Of the prefix cache, in tokens (SchedulerConfig); 0: there is none.
+  std::int64_t prefix_block_tokens = 0;
 };
 
 // Owns the engine, the KV pool, a thread, and the pool of threads that makes frames. One prompt at
-// a time: a second one would only make both late.
+// a time: a second one would only make both late. What the pool has no other use for keeps the KV
+// of earlier prompts: one that begins like them is computed from where it differs.
 class PrefillLoop final : public PrefillCompute {
  public:
   // `emit` is called on the loop's threads. `model` must outlive the loop.
@@ -43,7 +47,9 @@ class PrefillLoop final : public PrefillCompute {
  private:
   void run(const ModelFile& model);
   bool begin(RequestId request);
+  Status load(const ModelFile& model);
   Status prefill(const PrefillJob& job);
+  void tell_prefixes();
   bool is_cancelled(RequestId request);
 
   PrefillLoopOptions options_;
@@ -56,6 +62,7 @@ class PrefillLoop final : public PrefillCompute {
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<PrefillEngine> engine_;
   std::unique_ptr<KvPool> pool_;
+  std::unique_ptr<PrefixCache> cache_;  // of the pool
   CodecPool codec_pool_;
   std::vector<float> logits_;
   std::thread thread_;

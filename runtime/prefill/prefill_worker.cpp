@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/frames/frame_room.hpp"
+
 namespace sluice::runtime {
 namespace {
 
@@ -17,19 +19,25 @@ constexpr std::size_t kCancelledEarlyMax = 1024;
 constexpr std::int64_t kLinksIntervalUs = 200'000;
 constexpr std::int64_t kLinksAfterUs = 2'000'000;
 
+constexpr std::int64_t kStatusIntervalUs = 250'000;
+
 }  // namespace
 
 PrefillWorkerOptions prefill_worker_options(const ClusterConfig& config) {
-  return {.chunk_tokens = config.prefill.chunk_tokens, .push = {}};
+  return {.chunk_tokens = config.prefill.chunk_tokens,
+          .push = {},
+          .levels = {},
+          .adapt_levels = config.scheduler.adapt_levels};
 }
 
 PrefillWorker::PrefillWorker(Cluster& cluster, PrefillWorkerOptions options, PipelineSet& pipelines,
                              const PrefillComputeFactory& make_compute)
     : WorkerNode(cluster),
-      options_(options),
+      options_(std::move(options)),
       pipelines_(pipelines),
-      engine_(*cluster.transport, cluster.memory, options.push) {
+      engine_(*cluster.transport, cluster.memory, options_.push) {
   for (const auto& [node, arena] : cluster.arenas) engine_.set_arena(node, arena);
+  if (options_.levels != nullptr) families_ = pipelines_.families(*options_.levels);
   compute_ = make_compute([this](PrefillEvent event) {
     events_.push(std::move(event));
     cluster_.transport->wake();
@@ -60,6 +68,7 @@ void PrefillWorker::take_submit(Bytes payload) {
   if (std::erase(cancelled_early_, id) != 0) return;
   Request& request = requests_[id];
   request.target = job->submit.decode_node;
+  request.steering = job->steering;
   request.job = std::move(*job);
   waiting_.push_back(id);
 }
@@ -86,7 +95,41 @@ Result<PrefillJob> PrefillWorker::plan(SubmitMessage submit) {
                                                        " bytes is larger than prefill.send_memory");
   }
   job.submit = std::move(submit);
+  steer(job);
   return job;
+}
+
+// Levels that the request may change to have their room in its plan before it asks for a slot; what
+// would need more than there can be stays out.
+void PrefillWorker::steer(PrefillJob& job) const {
+  const SubmitMessage& submit = job.submit;
+  if (!options_.adapt_levels || !submit.may_change_level || submit.ttft_left_us == 0) return;
+  SteeringRequest steering;
+  for (const LevelFamily& family : families_) {
+    for (const LevelPipeline& member : family) {
+      if (member.pipeline == job.pipeline) steering.level = member.level;
+    }
+    if (steering.level < 0) continue;
+    FramePlan plan = job.plan;
+    for (const LevelPipeline& member : family) {
+      const bool is_own = member.level == steering.level;
+      const auto& level = options_.levels->levels[static_cast<std::size_t>(member.level)];
+      if (!is_own && level.kl > submit.kl_max) continue;
+      FramePlan roomy = with_room_for(plan, *member.pipeline);
+      if (roomy.bytes > cluster_.memory.bytes) continue;
+      plan = std::move(roomy);
+      steering.candidates.push_back(member);
+    }
+    if (steering.candidates.size() < 2) return;
+    job.plan = std::move(plan);
+    steering.levels = options_.levels;
+    steering.deadline_us = job.arrived_us + submit.ttft_left_us;
+    steering.prefill_speed = prefill_speed_.speed();
+    steering.codec_slowness = codec_slowness_.value();
+    job.steering = std::make_shared<LevelSteering>(std::move(steering), job.plan,
+                                                   static_cast<std::int64_t>(submit.prompt.size()));
+    return;
+  }
 }
 
 void PrefillWorker::start_waiting() {
@@ -192,7 +235,12 @@ void PrefillWorker::take(PrefillEvent& event) {
     return take_loaded(*loaded);
   }
   if (const auto* ready = std::get_if<PrefillEvent::PieceReady>(&event.what)) {
+    learn(*ready);
     return engine_.add(event.request, ready->piece, ready->room_bytes);
+  }
+  if (const auto* prefixes = std::get_if<PrefillEvent::Prefixes>(&event.what)) {
+    (void)send(cluster_.router, MessageType::kPrefixes, prefixes->message);
+    return;
   }
   const auto found = requests_.find(event.request);
   if (found == requests_.end() || !found->second.is_computing) return;
@@ -201,8 +249,36 @@ void PrefillWorker::take(PrefillEvent& event) {
   if (auto* failed = std::get_if<PrefillEvent::Failed>(&event.what)) {
     return fail(event.request, failed->error, true);
   }
-  engine_.finish(event.request, std::move(std::get<PrefillEvent::Finished>(event.what).manifest));
+  auto& manifest = std::get<PrefillEvent::Finished>(event.what).manifest;
+  RequestTimeline& timeline = manifest.timeline;
+  prefill_speed_.add(manifest.prompt_tokens - timeline.prefill_cached_tokens,
+                     timeline.prefill_cached_tokens,
+                     1e-6 * static_cast<double>(timeline.prefill_us));
+  has_status_ = true;
+  if (const LevelSteering* steering = found->second.steering.get()) {
+    timeline.pipeline = steering->first();
+    timeline.levels = steering->levels();
+  }
+  engine_.finish(event.request, std::move(manifest));
   forget_if_done(found);
+}
+
+void PrefillWorker::learn(const PrefillEvent::PieceReady& frame) {
+  for (const LevelFamily& family : families_) {
+    for (const LevelPipeline& member : family) {
+      if (member.pipeline != frame.pipeline) continue;
+      const Piece& piece = frame.piece;
+      const kernels::CacheShape& shape = pipelines_.shape();
+      const double rows = static_cast<double>((piece.last_token - piece.first_token) *
+                                              piece.range.layer_count * piece.range.head_count);
+      const auto& level = options_.levels->levels[static_cast<std::size_t>(member.level)];
+      codec_slowness_.add(
+          1e-6 * static_cast<double>(frame.encode_us),
+          level.encode_s_per_token * rows / static_cast<double>(shape.layers * shape.kv_heads));
+      has_status_ = true;
+      return;
+    }
+  }
 }
 
 void PrefillWorker::take_loaded(const PrefillEvent::Loaded& loaded) {
@@ -254,13 +330,47 @@ void PrefillWorker::report_links() {
   (void)send(cluster_.router, MessageType::kLinks, LinksMessage{engine_.link_reports()});
 }
 
+// Between two reports there is one at least when something is new.
+void PrefillWorker::report_status() {
+  const std::int64_t now = now_us();
+  if (!has_status_ || now < status_due_us_) return;
+  has_status_ = false;
+  status_due_us_ = now + kStatusIntervalUs;
+  const scheduler::WorkerSpeed speed = prefill_speed_.speed();
+  StatusMessage status;
+  status.prefill_fixed_s = speed.fixed_s;
+  status.prefill_s_per_token = speed.s_per_token;
+  status.prefill_s_per_token_squared = speed.s_per_token_squared;
+  status.codec_slowness = codec_slowness_.value();
+  (void)send(cluster_.router, MessageType::kStatus, status);
+}
+
+// What the computing threads are to know of the links when they choose the next level.
+void PrefillWorker::show_links() {
+  std::map<comm::NodeId, std::uint64_t> left;
+  for (const auto& [id, request] : requests_) {
+    if (request.is_open) left[request.target] += engine_.passage(id).left_bytes();
+  }
+  for (const auto& [id, request] : requests_) {
+    if (request.steering == nullptr || !request.is_computing) continue;
+    const comm::LinkEstimate seen = engine_.meter(request.target).estimate(now_us());
+    const PushEngine::Passage own = engine_.passage(id);
+    request.steering->see_link({.bytes_per_s = seen.free_bytes_per_s,
+                                .queued_bytes = left[request.target] - own.left_bytes(),
+                                .round_trip_s = 1e-6 * static_cast<double>(seen.round_trip_us)},
+                               own.flushed_bytes);
+  }
+}
+
 void PrefillWorker::on_turn() {
   for (PrefillEvent& event : events_.drain()) take(event);
   start_waiting();
   engine_.turn();
   take_ended();
   watch_targets();
+  show_links();
   report_links();
+  report_status();
 }
 
 }  // namespace sluice::runtime
