@@ -14,7 +14,8 @@
 
 namespace sluice::runtime {
 
-// A sequence whose prompt is in the pool and whose first token is known.
+// A sequence whose prompt is in the pool and whose first token is known; or one whose prompt is to
+// be computed first.
 struct DecodeJob {
   RequestId request = 0;
   KvSequence sequence;  // blocks for the prompt and the whole answer
@@ -23,6 +24,10 @@ struct DecodeJob {
   bool ignore_end = false;
   SamplingOptions sampling;
   std::int64_t prefill_end_us = 0;  // on this host's clock; 0: on another's
+  // Not empty: of these the first `sequence.tokens` are in the pool, at least one is not, and the
+  // first token is not known. It is an event then, of index 0.
+  std::vector<TokenId> prompt = {};
+  std::int64_t arrived_us = 0;  // of that request, on this host's clock
 };
 
 struct DecodeEvent {
@@ -35,6 +40,10 @@ struct DecodeEvent {
     TokenId token = 0;
     FinishReason finish = FinishReason::kNone;
     std::int64_t handover_us = 0;  // on the first decoded token
+    std::int64_t step_us = 0;      // of the step that made it; told by one of a step's tokens
+    // On the first token of a prompt that was computed here: it waited, and was computed, so long.
+    std::int64_t queue_us = 0;
+    std::int64_t prefill_us = 0;
   };
   struct Failed {
     Error error;

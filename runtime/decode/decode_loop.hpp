@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The compute thread of a decode worker: continuous batching over the sequences handed to it.
+//
+// A prompt that is to be computed here goes in small parts, one before each decode step, so that
+// the answers that are being made go on.
 #pragma once
 
 #include <atomic>
@@ -35,17 +38,28 @@ class DecodeLoop final : public DecodeCompute {
  private:
   using Command = std::variant<std::unique_ptr<DecodeJob>, RequestId>;  // start, or cancel
 
-  void run(const ModelFile& model);
-  bool take_commands();  // false: the loop shall end
-  void take(Command command);
-  Status step();
-  void end(std::size_t index, DecodeEvent event);
-
   struct Active {
     DecodeJob job;
     TokenId last_token = 0;
     std::int64_t produced = 1;  // tokens of the answer so far
+    std::int64_t begun_us = 0;  // its prompt, if it is computed here
+
+    bool has_prompt_left() const {
+      return job.sequence.tokens < static_cast<std::int64_t>(job.prompt.size());
+    }
   };
+
+  void run(const ModelFile& model);
+  bool take_commands();  // false: the loop shall end
+  void take(Command command);
+  Status step();
+  // A part of the oldest prompt that is not all there, if it is among the first `batch` sequences.
+  void prefill_some(std::size_t batch);
+  void begin_answer(std::size_t index, TokenId first_token);
+  Status decode(std::size_t batch, std::int64_t started_us);
+  // One more token of its answer; whether that was the last.
+  bool take_token(Active& active, TokenId token, DecodeEvent::Token event);
+  void end(std::size_t index, DecodeEvent event);
 
   DecodeConfig config_;
   KvPool& pool_;
@@ -56,6 +70,7 @@ class DecodeLoop final : public DecodeCompute {
   std::unique_ptr<DecodeEngine> engine_;
   std::vector<Active> active_;  // the first sequences_max of them are in the batch
   std::vector<float> logits_;
+  std::vector<float> prompt_logits_;  // empty until a prompt is computed here
   std::thread thread_;
 };
 

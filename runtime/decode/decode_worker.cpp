@@ -4,14 +4,24 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/core/check.hpp"
 #include "runtime/decode/finish_after.hpp"
 
 namespace sluice::runtime {
 namespace {
 
+// More cancels than this are not on their way ahead of their requests at one moment.
+constexpr std::size_t kCancelledEarlyMax = 1024;
+
 // A slot is in quarantine for a moment after every cancel; most of the arena for this long is a
 // writer that is stopped, or a host that is gone without proof.
 constexpr std::int64_t kQuarantineWarnUs = 10'000'000;
+
+std::unique_ptr<PrefixCache> make_cache(KvPool& pool, std::int64_t block_tokens) {
+  auto cache = PrefixCache::create(pool, block_tokens);
+  SLUICE_CHECK(cache.has_value(), "scheduler.prefix_block_tokens is checked where it is read");
+  return std::move(*cache);
+}
 
 CacheRange range_of(const KvShape& shape) {
   return {.layer_first = 0,
@@ -45,6 +55,7 @@ DecodeWorkerOptions decode_worker_options(const ClusterConfig& config, std::int6
   options.end_tokens = end_tokens;
   options.codec_threads = config.pipeline.decode_threads;
   options.slot_bytes_max = config.decode.slot_memory_bytes;
+  options.prefix_block_tokens = config.scheduler.prefix_block_tokens;
   return options;
 }
 
@@ -55,6 +66,8 @@ DecodeWorker::DecodeWorker(Cluster& cluster, DecodeWorkerOptions options,
       options_(std::move(options)),
       range_(range_of(pool->shape())),
       pool_(std::move(pool)),
+      cache_(make_cache(*pool_, options_.prefix_block_tokens)),
+      status_(options_.levels),
       unpacker_(decoder, *pool_, options_.codec_threads, [this] { cluster_.transport->wake(); }),
       engine_(*cluster.transport, cluster.memory, *this,
               receive_options(cluster, range_, options_.slot_bytes_max)) {
@@ -67,9 +80,9 @@ DecodeWorker::DecodeWorker(Cluster& cluster, DecodeWorkerOptions options,
 DecodeWorker::~DecodeWorker() = default;
 
 void DecodeWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
-  if (type == MessageType::kCancel) {
-    if (peer == cluster_.router) take_cancel(payload);  // nobody else may
-    return;
+  if (type == MessageType::kCancel || type == MessageType::kSubmit) {
+    if (peer != cluster_.router) return;  // nobody else may
+    return type == MessageType::kCancel ? take_cancel(payload) : take_submit(payload);
   }
   if (type == MessageType::kWant) writers_.insert(peer);
   if (type == MessageType::kManifest) {
@@ -84,24 +97,60 @@ void DecodeWorker::on_message(comm::NodeId peer, MessageType type, Bytes payload
 void DecodeWorker::take_cancel(Bytes payload) {
   const auto cancel = CancelMessage::decode(payload);
   if (!cancel) return;
-  if (running_.contains(cancel->request)) return compute_->cancel(cancel->request);
-  engine_.cancel(cancel->request);
+  const RequestId id = cancel->request;
+  if (running_.contains(id)) return compute_->cancel(id);
+  const auto is_it = [id](const Waiting& waiting) { return waiting.submit.request == id; };
+  if (std::erase_if(waiting_, is_it) != 0) return;
+  if (!engine_.knows(id)) {
+    // It may have overtaken its Submit. Most are for requests that have ended: few are kept.
+    cancelled_early_.push_back(id);
+    if (cancelled_early_.size() > kCancelledEarlyMax) cancelled_early_.pop_front();
+  }
+  engine_.cancel(id);
+}
+
+Status DecodeWorker::check_fits(std::int64_t tokens) const {
+  if (kv_blocks_for(tokens) <= pool_->blocks()) return {};
+  return make_error(ErrorCode::kInvalidArgument,
+                    "prompt and answer together do not fit in decode.kv_memory");
 }
 
 Result<bool> DecodeWorker::open(RequestId request, const ReceiveTerms& terms) {
-  if (receiving_.contains(request) || running_.contains(request)) {
+  if (receiving_.contains(request) || running_.contains(request) || is_waiting(request)) {
     return make_error(ErrorCode::kInvalidArgument, "the request is here already");
   }
-  const std::int64_t blocks = kv_blocks_for(terms.prompt_tokens + terms.tokens_max);
-  if (blocks > pool_->blocks()) {
-    return make_error(ErrorCode::kInvalidArgument,
-                      "prompt and answer together do not fit in decode.kv_memory");
-  }
-  if (blocks > pool_->free_blocks()) return false;
+  const std::int64_t tokens = terms.prompt_tokens + terms.tokens_max;
+  SLUICE_TRY(check_fits(tokens));
+  SLUICE_TRY(check_blocks(terms));
+  if (!waiting_.empty()) return false;  // what it waits for is not given to who came later
+  auto place = cache_->open(terms.blocks, terms.cached_tokens, tokens);
+  if (!place) return false;
   auto receiving = std::make_unique<Receiving>(range_, terms);
-  receiving->target.blocks = SLUICE_TRY(pool_->acquire(blocks));
+  receiving->target.blocks = std::move(place->blocks);
   receiving_.emplace(request, std::move(receiving));
   return true;
+}
+
+// Whether what the writer leaves out is here.
+Status DecodeWorker::check_blocks(const ReceiveTerms& terms) {
+  if (terms.blocks.empty()) return {};
+  const std::int64_t block = cache_->block_tokens();
+  if (block == 0 || terms.cached_tokens % block != 0 ||
+      static_cast<std::int64_t>(terms.blocks.size()) != terms.prompt_tokens / block) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "the prefill worker cuts prompts into other blocks than are kept here");
+  }
+  const std::int64_t here = cache_->cached_tokens(terms.blocks, terms.cached_tokens);
+  if (here == terms.cached_tokens) return {};
+  PrefixesMessage lost;
+  const auto hashes = std::span(terms.blocks).first(terms.cached_tokens / block);
+  const auto gone = hashes.subspan(static_cast<std::size_t>(here / block));
+  lost.evicted.assign(gone.begin(), gone.end());
+  (void)send(cluster_.router, MessageType::kPrefixes, lost);
+  return make_error(ErrorCode::kUnavailable,
+                    "the decode worker has no more than " + std::to_string(here) +
+                        " of the prompt's first " + std::to_string(terms.cached_tokens) +
+                        " tokens in its cache, from where on their KV was to be sent");
 }
 
 void DecodeWorker::take(const LandedFrame& frame) {
@@ -141,12 +190,27 @@ void DecodeWorker::complete(RequestId request, const std::vector<ManifestMessage
     pool_->release(receiving->target.blocks);
     return send_failed(cluster_.router, request, checked.error());
   }
+  keep_prompt(*receiving, manifests);
   ManifestMessage whole = manifests.front();
   for (std::size_t i = 1; i < manifests.size(); ++i) {
     whole.timeline.kv_bytes_raw += manifests[i].timeline.kv_bytes_raw;
     whole.timeline.kv_bytes_wire += manifests[i].timeline.kv_bytes_wire;
   }
   start(request, *receiving, whole);
+}
+
+// For later prompts that begin alike, if all of it is of the one kind that its hashes stand for.
+void DecodeWorker::keep_prompt(const Receiving& receiving,
+                               const std::vector<ManifestMessage>& manifests) {
+  const bool is_of_one_level =
+      std::all_of(manifests.begin(), manifests.end(),
+                  [](const ManifestMessage& each) { return each.timeline.levels.empty(); });
+  if (!is_of_one_level) return;
+  const ReceiveTerms& terms = receiving.terms;
+  status_.unpacked(manifests.front().timeline.pipeline, terms.prompt_tokens - terms.cached_tokens,
+                   receiving.unpack_us);
+  if (terms.blocks.empty() || !receiving.kept.dropped().empty()) return;
+  cache_->insert(terms.blocks, receiving.target.blocks);
 }
 
 void DecodeWorker::start(RequestId request, Receiving& receiving, const ManifestMessage& manifest) {
@@ -156,6 +220,7 @@ void DecodeWorker::start(RequestId request, Receiving& receiving, const Manifest
   token.timeline.decode_us = now_us() - receiving.manifest_us;
   token.timeline.unpack_us = receiving.unpack_us;
   token.timeline.output_tokens = 1;
+  token.timeline.decode_cached_tokens = receiving.terms.cached_tokens;
   std::vector<KvBlockId> blocks = std::move(receiving.target.blocks);
   if (token.finish != FinishReason::kNone) {
     pool_->release(blocks);
@@ -209,6 +274,12 @@ void DecodeWorker::take_event(DecodeEvent& event) {
   const auto& token = std::get<DecodeEvent::Token>(event.what);
   RequestTimeline& timeline = running->second.timeline;
   timeline.output_tokens = token.index + 1;
+  status_.stepped(token.step_us);
+  if (token.prefill_us != 0) {
+    timeline.queue_us = token.queue_us;
+    timeline.prefill_us = token.prefill_us;
+    status_.prefilled(timeline.prompt_tokens - timeline.decode_cached_tokens, token.prefill_us);
+  }
   if (token.handover_us != 0) timeline.handover_us = token.handover_us;
   (void)send(cluster_.router, MessageType::kToken,
              TokenMessage{event.request, token.index, token.token, token.finish, timeline});
@@ -236,12 +307,14 @@ void DecodeWorker::on_joined(comm::NodeId peer) {
 void DecodeWorker::on_turn() {
   for (FrameUnpacker::Done& done : unpacker_.drain()) take_done(std::move(done));
   for (DecodeEvent& event : events_.drain()) take_event(event);
+  start_waiting();
   engine_.turn();
   for (auto& [request, receiving] : receiving_) {
     if (!engine_.knows(request)) receiving->target.is_unwanted = true;
   }
   watch_writers();
   watch_quarantine();
+  report();
 }
 
 void DecodeWorker::watch_writers() {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A decode worker: grants memory, checks what lands in it, and turns it into tokens.
+// A decode worker: grants memory, checks what lands in it, and turns it into tokens. Short prompts
+// it computes itself where the router says so. What it keeps of prompts serves later ones that
+// begin alike: their blocks are shared, and only the rest is sent or computed.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,8 +16,10 @@
 #include <vector>
 
 #include "runtime/decode/decode_compute.hpp"
+#include "runtime/decode/decode_status.hpp"
 #include "runtime/decode/frame_unpacker.hpp"
 #include "runtime/frames/kept_rows.hpp"
+#include "runtime/kv/prefix_cache.hpp"
 #include "runtime/transfer/receive_engine.hpp"
 #include "runtime/transfer/worker_node.hpp"
 
@@ -25,8 +30,13 @@ struct DecodeWorkerOptions {
   std::span<const TokenId> end_tokens;  // borrowed
   int codec_threads = 1;                // that take frames apart; 0: the worker's own thread does
   std::size_t slot_bytes_max = std::size_t{64} << 20;
+  std::int64_t prefix_block_tokens = 0;  // a multiple of kKvBlockTokens; 0: no prompt is kept
+  // The salt of what a pipeline's frames bring (PipelineSet::prefix_salt()); empty: prompts that
+  // are computed here share no blocks.
+  std::function<std::optional<std::uint64_t>(const std::string& pipeline)> prefix_salt = {};
+  std::shared_ptr<const scheduler::LevelTable> levels = nullptr;  // may be null
   // Told what a person should know, in a sentence; may be empty.
-  std::function<void(const std::string&)> warn;
+  std::function<void(const std::string&)> warn = {};
 };
 DecodeWorkerOptions decode_worker_options(const ClusterConfig& config, std::int64_t vocab,
                                           std::span<const TokenId> end_tokens);
@@ -42,7 +52,7 @@ class DecodeWorker : public WorkerNode, private FrameSink {
   Status run() { return serve(); }
 
   ReceiveEngine::Memory memory() const { return engine_.memory(); }
-  std::int64_t free_blocks() const { return pool_->free_blocks(); }
+  std::int64_t free_blocks() const { return cache_->available_blocks(); }
 
  private:
   // A request whose frames are coming.
@@ -54,7 +64,15 @@ class DecodeWorker : public WorkerNode, private FrameSink {
     std::int64_t manifest_us = 0;  // when the last manifest came
 
     Receiving(const CacheRange& range, const ReceiveTerms& of)
-        : terms(of), kept(range, of.prompt_tokens) {}
+        : terms(of), kept(range, of.prompt_tokens) {
+      if (of.cached_tokens > 0) kept.have(of.cached_tokens);
+    }
+  };
+  // A prompt to be computed here that waits for pages.
+  struct Waiting {
+    SubmitMessage submit;
+    std::vector<PrefixHash> hashes;
+    std::int64_t arrived_us = 0;
   };
   // A sequence that is being decoded.
   struct Running {
@@ -75,18 +93,31 @@ class DecodeWorker : public WorkerNode, private FrameSink {
   void drop(RequestId request, const Error& error, bool tell) override;
 
   void take_cancel(Bytes payload);
+  void take_submit(Bytes payload);
+  Status check(const SubmitMessage& submit) const;
+  bool is_waiting(RequestId request) const;
+  void start_waiting();
+  bool start(const Waiting& waiting);
+  Status check_fits(std::int64_t tokens) const;
+  Status check_blocks(const ReceiveTerms& terms);
+  void keep_prompt(const Receiving& receiving, const std::vector<ManifestMessage>& manifests);
   void take_done(FrameUnpacker::Done done);
   void take_event(DecodeEvent& event);
   Status check(const Receiving& receiving, const std::vector<ManifestMessage>& manifests) const;
   void start(RequestId request, Receiving& receiving, const ManifestMessage& manifest);
   void watch_writers();
   void watch_quarantine();
+  void report();
 
   const DecodeWorkerOptions options_;
   const CacheRange range_;  // what this rank holds
   std::unique_ptr<KvPool> pool_;
+  std::unique_ptr<PrefixCache> cache_;
+  DecodeStatus status_;
   std::map<RequestId, std::unique_ptr<Receiving>> receiving_;
   std::map<RequestId, Running> running_;
+  std::deque<Waiting> waiting_;                 // in order of arrival
+  std::deque<RequestId> cancelled_early_;       // cancels that overtook their requests, the latest
   std::set<comm::NodeId> writers_;              // with open handoffs
   std::optional<std::int64_t> quarantined_us_;  // since when most of the arena is
   bool has_warned_ = false;

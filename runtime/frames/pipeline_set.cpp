@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/config/pipeline_config.hpp"
+#include "runtime/frames/frame_plan.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -65,6 +66,12 @@ Result<PipelineSet::Known> PipelineSet::find_known(const std::string& name) {
 
 Result<PipelineSet::PipelinePointer> PipelineSet::find(const std::string& name) {
   return SLUICE_TRY(find_known(name)).pipeline;
+}
+
+std::optional<std::uint64_t> PipelineSet::prefix_salt(const std::string& name) {
+  const auto known = find_known(name);
+  if (!known || !keeps_prefixes(*known->pipeline)) return std::nullopt;
+  return known->hash;
 }
 
 std::vector<LevelFamily> PipelineSet::families(const scheduler::LevelTable& levels) {

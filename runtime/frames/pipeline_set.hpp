@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,11 @@ class PipelineSet {
   // The standard one for an empty name; else a preset, built when first asked for. kNotFound and
   // kInvalidArgument are sentences for whoever sent the request.
   Result<PipelinePointer> find(const std::string& name);
+
+  // What the hashes of a prompt's blocks are begun with when its KV came in frames of this
+  // pipeline, so that KV of different kinds is never mistaken for another: its pipeline_hash().
+  // Nothing: the pipeline is not there, or !keeps_prefixes().
+  std::optional<std::uint64_t> prefix_salt(const std::string& name);
 
   // The levels that can be used here, each in one family, perhaps alone: those whose preset there
   // is, and has the stages that were measured.

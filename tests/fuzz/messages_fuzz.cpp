@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   namespace runtime = sluice::runtime;
   if (size == 0) return 0;
   const sluice::Bytes bytes(reinterpret_cast<const std::byte*>(data) + 1, size - 1);
-  switch (data[0] % 13) {
+  switch (data[0] % 16) {
     case 0:
       decode_as<runtime::Hello>(bytes);
       break;
@@ -56,6 +56,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 11:
       decode_as<runtime::JoinedMessage>(bytes);
+      break;
+    case 13:
+      decode_as<runtime::PrefixesMessage>(bytes);
+      break;
+    case 14:
+      decode_as<runtime::StatusMessage>(bytes);
+      break;
+    case 15:
+      decode_as<runtime::DrainMessage>(bytes);
       break;
     default:
       decode_as<runtime::FailedMessage>(bytes);

@@ -48,6 +48,8 @@ class CountingCompute final : public DecodeCompute {
     }
   }
   void finish(DecodeJob& job) {
+    if (!job.prompt.empty()) begin(job);
+    if (job.tokens_max == 1) return;
     for (std::int64_t index = 1; index < job.tokens_max; ++index) {
       const auto token = static_cast<TokenId>(job.first_token + index);
       const DecodeEvent::Token event{index, token, FinishReason::kNone, 0};
@@ -60,6 +62,19 @@ class CountingCompute final : public DecodeCompute {
   std::vector<DecodeJob> jobs;
 
  private:
+  // The first token of a prompt that is computed here is its last one plus one.
+  void begin(DecodeJob& job) {
+    job.sequence.tokens = static_cast<std::int64_t>(job.prompt.size());
+    job.first_token = job.prompt.back() + 1;
+    DecodeEvent::Token first{0, job.first_token, FinishReason::kNone};
+    first.queue_us = 7;
+    first.prefill_us = 40;
+    if (job.tokens_max == 1) {
+      first.finish = FinishReason::kLength;
+      return end(job, first);
+    }
+    emit_({job.request, first, {}});
+  }
   void end(DecodeJob& job, const DecodeEvent::Token& last) {
     emit_({job.request, last, std::exchange(job.sequence.blocks, {})});
   }
@@ -95,9 +110,9 @@ struct FramedCache {
     std::vector<Piece> pieces;  // by (layer_first, head_first, first_token)
     std::uint64_t largest = 0;
   };
-  Frames frames(const CacheRange& range) {
+  Frames frames(const CacheRange& range, std::int64_t first_token = 0) {
     Frames frames;
-    const FramePlan plan = plan_frames(*pipeline, kTokens, 32, range);
+    const FramePlan plan = plan_frames(*pipeline, kTokens, 32, range, first_token);
     frames.range = plan.range;
     frames.memory.resize(plan.bytes);
     for (const PlannedFrame& frame : plan.frames) {
@@ -153,7 +168,7 @@ class DecodeWorkerFixture : public ::testing::Test {
     for (tests::PlayedPeer* peer : {&router_, &prefill_, &other_}) peer->meet(cluster_);
     const auto key = cluster_.transport->export_region(cluster_.memory).value();
     arena_ = prefill_->import_region(kDecodeNode, key).value();
-    DecodeWorkerOptions options;
+    DecodeWorkerOptions options = options_;
     options.vocab = kVocab;
     options.codec_threads = threads;
     options.end_tokens = end_tokens_;
@@ -174,8 +189,15 @@ class DecodeWorkerFixture : public ::testing::Test {
     for (int i = 0; i < 4; ++i) worker_->turn();
   }
   WantMessage want(RequestId id, const Frames& frames, std::int32_t writers = 1) const {
-    return {id,           kTokens, kAnswer, frames.memory.size(), frames.memory.size() / writers,
-            frames.range, writers};
+    return {id,
+            kTokens,
+            kAnswer,
+            frames.memory.size(),
+            frames.memory.size() / writers,
+            frames.range,
+            writers,
+            0,
+            {}};
   }
   GrantMessage granted(tests::PlayedPeer& peer, RequestId id) {
     const auto grant = GrantMessage::decode(peer.next(MessageType::kGrant));
@@ -261,6 +283,7 @@ class DecodeWorkerFixture : public ::testing::Test {
     EXPECT_EQ(worker_->memory().taken_bytes, 0U);
   }
 
+  DecodeWorkerOptions options_;  // of the next start()
   FramedCache cache_;
   const Frames whole_ = cache_.frames(kWhole);
   const kernels::FrameDecoder decoder_{cache_.cache_shape, nullptr};

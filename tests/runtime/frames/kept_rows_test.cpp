@@ -113,5 +113,26 @@ TEST(KeptRows, FramesThatSayNothingOfHeadsHaveAllThatAreHeld) {
   EXPECT_TRUE(rows.is_complete());
 }
 
+TEST(KeptRows, WhatIsHereAlreadyNeedsNoFrame) {
+  KeptRows rows(2, 1, 10);
+  rows.have(4);
+  EXPECT_FALSE(rows.claim({0, 1, 3, 10, 0, 0}).has_value());
+  EXPECT_FALSE(rows.is_complete());
+  const auto rest = [](std::int64_t layer, std::int32_t kept) {
+    kernels::FrameInfo frame = info(layer, 4, 10, {kept, kept});
+    frame.layer_count = 1;
+    frame.head_count = 1;
+    frame.kept.resize(1);
+    return frame;
+  };
+  for (std::int64_t layer = 0; layer < 2; ++layer) {
+    ASSERT_TRUE(rows.claim({layer, 1, 4, 10, 0, 0}).has_value());
+    EXPECT_FALSE(rows.keep(rest(layer, 5)).has_value());  // a part keeps all of its rows
+    ASSERT_TRUE(rows.keep(rest(layer, 6)).has_value());
+  }
+  EXPECT_TRUE(rows.is_complete());
+  EXPECT_TRUE(rows.dropped().empty());
+}
+
 }  // namespace
 }  // namespace sluice::runtime

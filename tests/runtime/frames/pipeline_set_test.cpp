@@ -76,5 +76,16 @@ TEST_F(PipelineSetTest, RanksCompareWhatIsDone) {
   EXPECT_EQ(PipelineSet::create("four", with_profile).value()->profile_hash(), profile->hash());
 }
 
+TEST_F(PipelineSetTest, KvOfEachPipelineHasASaltOfItsOwnAndSomeHaveNone) {
+  folder_.write("window.yaml", "name: window\nstages: [ streaming: { budget: 0.5 } ]\n");
+  const auto set = create("raw").value();
+  EXPECT_EQ(set->prefix_salt(""), set->pipeline_hash());
+  EXPECT_EQ(set->prefix_salt("raw"), set->pipeline_hash());
+  EXPECT_EQ(set->prefix_salt("four"), create("four").value()->pipeline_hash());
+  EXPECT_NE(set->prefix_salt("four"), set->prefix_salt("five"));
+  EXPECT_FALSE(set->prefix_salt("window"));
+  EXPECT_FALSE(set->prefix_salt("nobody"));
+}
+
 }  // namespace
 }  // namespace sluice::runtime

@@ -15,7 +15,7 @@ constexpr CacheRange kRange{0, 3, 0, 2};
 
 struct Granted : IncomingHandoff {
   explicit Granted(std::uint64_t bytes = 1000)
-      : IncomingHandoff(4, WantMessage{7, kTokens, 4, 1000, 100, kRange, 1}) {
+      : IncomingHandoff(4, WantMessage{7, kTokens, 4, 1000, 100, kRange, 1, 0, {}}) {
     grant({7, 5, 256, bytes});
   }
   bool announce(const Piece& piece) { return take(PiecesMessage{7, 5, {piece}}).has_value(); }
@@ -141,6 +141,27 @@ TEST(IncomingHandoff, HeadsOfALayerAreFoldedInTheirOrder) {
   handoff.taken(0);
   handoff.taken(100);
   EXPECT_TRUE(handoff.take(manifest));
+  EXPECT_TRUE(handoff.is_complete().value());
+}
+
+TEST(IncomingHandoff, WhatIsCachedDoesNotCome) {
+  IncomingHandoff handoff(4, WantMessage{7, 75, 4, 1000, 100, kRange, 1, 64, {1, 2}});
+  handoff.grant({7, 5, 256, 1000});
+  const auto announce = [&](std::int64_t first_token, std::uint64_t offset) {
+    return handoff.take(PiecesMessage{7, 5, {{kRange, first_token, 75, offset, 100, 9}}})
+        .has_value();
+  };
+  EXPECT_FALSE(announce(0, 0));
+  EXPECT_FALSE(announce(63, 0));
+  EXPECT_TRUE(announce(64, 0));
+  handoff.taken(0);
+  ManifestMessage manifest;
+  manifest.range = kRange;
+  manifest.prompt_tokens = 75;
+  manifest.tokens_max = 4;
+  manifest.frames = 1;
+  manifest.checksum = fold_checksum(0, 9);
+  EXPECT_TRUE(handoff.take(manifest).has_value());
   EXPECT_TRUE(handoff.is_complete().value());
 }
 

@@ -24,8 +24,9 @@ void expect_exact(const Message& message) {
 TEST(Messages, ComeBackAsTheyWereSent) {
   expect_exact(
       Hello{1, 2, 3, 4, 5, Role::kDecode, "boot", "why", {std::byte{7}}, {std::byte{8}}, 9});
-  expect_exact(SubmitMessage{1, 2, 3, true, {0.5, 0.9, 40, 7}, "int4", 2, {1, 2, 3}});
-  expect_exact(WantMessage{1, 2, 3, 4, 5, {6, 7, 8, 9}, 2});
+  expect_exact(
+      SubmitMessage{1, 2, 3, true, {0.5, 0.9, 40, 7}, "int4", 2, true, 5000, 0.25, 64, {1, 2, 3}});
+  expect_exact(WantMessage{1, 2, 3, 4, 5, {6, 7, 8, 9}, 2, 32, {10, 11}});
   expect_exact(GrantMessage{1, 2, 3, 4});
   expect_exact(
       PiecesMessage{1, 2, {{{3, 1, 0, 2}, 4, 5, 6, 7, 8}, {{7, 2, 2, 2}, 8, 9, 10, 11, 12}}});
@@ -39,6 +40,9 @@ TEST(Messages, ComeBackAsTheyWereSent) {
   expect_exact(BeatMessage{1, true});
   expect_exact(LinksMessage{{{1, 0, 2.0, 3.0, 4.0, 5.0, 0.5, 6, 7, 8}}});
   expect_exact(JoinedMessage{1, {std::byte{2}}});
+  expect_exact(PrefixesMessage{{1, 2}, {3}});
+  expect_exact(StatusMessage{1, 0.5, 0.25, 2e-3, 3e-6, 1.5});
+  expect_exact(DrainMessage{Role::kDecode});
   ManifestMessage manifest;
   manifest.request = 9;
   manifest.frames = 3;
@@ -52,7 +56,8 @@ TEST(Messages, ComeBackAsTheyWereSent) {
 
 TEST(Messages, KeepTheirFields) {
   const auto submit = SubmitMessage::decode(
-      SubmitMessage{11, 2, 30, true, {0.5, 0.9, 40, 7}, "int4", 1, {1, 2}}.encode());
+      SubmitMessage{11, 2, 30, true, {0.5, 0.9, 40, 7}, "int4", 1, true, 5000, 0.25, 64, {1, 2}}
+          .encode());
   ASSERT_TRUE(submit.has_value());
   EXPECT_EQ(submit->request, 11U);
   EXPECT_EQ(submit->decode_node, 2U);

@@ -255,7 +255,7 @@ TEST(ReceiveEngine, WritersThatDoNotFitTogetherFailTheRequest) {
     Receiver receiver(kArena);
     receiver.writer(10).want(7, 256, 64, first, 2);
     receiver.writer(11).send(MessageType::kWant,
-                             WantMessage{7, tokens, 4, 256, 64, second, writers});
+                             WantMessage{7, tokens, 4, 256, 64, second, writers, 0, {}});
     receiver.turn();
     const bool is_failed = receiver.sink.dropped.size() == 1 && receiver.sink.dropped[0].tell;
     EXPECT_EQ(receiver.writer(11).failures().size(), is_failed ? 1U : 0U);

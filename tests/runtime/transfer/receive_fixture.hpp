@@ -106,7 +106,7 @@ class Writer {
   }
   void want(RequestId id, std::uint64_t bytes, std::uint64_t largest = 64,
             CacheRange range = kWhole, std::int32_t writers = 1) {
-    send(MessageType::kWant, WantMessage{id, kTokens, 4, bytes, largest, range, writers});
+    send(MessageType::kWant, WantMessage{id, kTokens, 4, bytes, largest, range, writers, 0, {}});
   }
   void fail(RequestId id) {
     send(MessageType::kFailed, FailedMessage{id, ErrorCode::kCancelled, "over"});

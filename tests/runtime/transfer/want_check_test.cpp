@@ -11,7 +11,7 @@ namespace {
 constexpr CacheRange kWhole{0, 4, 2, 2};  // heads 2 and 3 of the model
 
 WantMessage want_of(const CacheRange& range, std::int32_t writers) {
-  return {7, 40, 4, 256, 64, range, writers};
+  return {7, 40, 4, 256, 64, range, writers, 0, {}};
 }
 
 TEST(WantCheck, AFrameMustFitTheArenasWholeUnits) {
