@@ -9,10 +9,13 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "runtime/frames/pipeline_set.hpp"
 #include "runtime/prefill/link_cards.hpp"
 #include "runtime/prefill/prefill_compute.hpp"
+#include "runtime/telemetry/codec_slowness.hpp"
+#include "runtime/telemetry/speed_fit.hpp"
 #include "runtime/transfer/mailbox.hpp"
 #include "runtime/transfer/push_engine.hpp"
 #include "runtime/transfer/worker_node.hpp"
@@ -22,6 +25,9 @@ namespace sluice::runtime {
 struct PrefillWorkerOptions {
   std::int64_t chunk_tokens = 512;  // that the computation takes at a time: frames end there
   PushOptions push;
+  // Null: every request keeps the level it came with.
+  std::shared_ptr<const scheduler::LevelTable> levels = {};
+  bool adapt_levels = true;
 };
 PrefillWorkerOptions prefill_worker_options(const ClusterConfig& config);
 
@@ -44,6 +50,7 @@ class PrefillWorker : public WorkerNode {
     bool is_open = false;       // the engine has a handoff of it
     bool is_computing = false;  // the computation still writes the staging memory
     bool is_settled = false;    // the router knows of its end, or needs not
+    std::shared_ptr<LevelSteering> steering;
   };
   using Requests = std::map<RequestId, Request>;
 
@@ -68,6 +75,11 @@ class PrefillWorker : public WorkerNode {
   void forget_if_done(Requests::iterator entry);
   void watch_targets();
   void report_links();
+  void report_status();
+
+  void steer(PrefillJob& job) const;
+  void show_links();
+  void learn(const PrefillEvent::PieceReady& frame);
 
   const PrefillWorkerOptions options_;
   PipelineSet& pipelines_;
@@ -79,6 +91,11 @@ class PrefillWorker : public WorkerNode {
   LinkCards cards_;
   std::optional<std::int64_t> links_used_us_;  // last
   std::int64_t links_due_us_ = 0;
+  std::vector<LevelFamily> families_;
+  SpeedFit prefill_speed_;
+  CodecSlowness codec_slowness_;
+  bool has_status_ = false;  // that the router does not know
+  std::int64_t status_due_us_ = 0;
   PushEngine engine_;
   std::unique_ptr<PrefillCompute> compute_;  // last: its thread uses the mailbox
 };

@@ -35,6 +35,7 @@ class PushEngine::Impl {
   PushLink& link_to(comm::NodeId peer);
   std::vector<LinkReport> link_reports() const;
   std::size_t staging_bytes_taken() const { return staging_.bytes_taken(); }
+  Passage passage(RequestId request) const;
 
  private:
   PushHandoff* find(RequestId request);
@@ -85,6 +86,12 @@ const PushLink* PushEngine::Impl::find_link(comm::NodeId peer) const {
 PushHandoff* PushEngine::Impl::find(RequestId request) {
   const auto found = handoffs_.find(request);
   return found == handoffs_.end() || found->second->books.is_over ? nullptr : found->second.get();
+}
+
+PushEngine::Passage PushEngine::Impl::passage(RequestId request) const {
+  const auto found = handoffs_.find(request);
+  if (found == handoffs_.end() || found->second->is_stopped()) return {};
+  return {found->second->added_bytes(), found->second->flushed_bytes()};
 }
 
 PushHandoff* PushEngine::Impl::find_of(RequestId request, comm::NodeId peer) {
@@ -393,6 +400,9 @@ bool PushEngine::has_handoffs_to(comm::NodeId peer) const {
   return link != nullptr && !link->handoffs().empty();
 }
 std::size_t PushEngine::staging_bytes_taken() const { return impl_->staging_bytes_taken(); }
+PushEngine::Passage PushEngine::passage(RequestId request) const {
+  return impl_->passage(request);
+}
 comm::LinkMeter& PushEngine::meter(comm::NodeId peer) { return impl_->link_to(peer).meter(); }
 std::vector<LinkReport> PushEngine::link_reports() const { return impl_->link_reports(); }
 

@@ -86,6 +86,16 @@ class PushEngine {
   bool has_handoffs_to(comm::NodeId peer) const;
   std::size_t staging_bytes_taken() const;
 
+  // How far the frames of a handoff are: bytes added, and of them flushed. None of one that is not
+  // under way.
+  struct Passage {
+    std::uint64_t added_bytes = 0;
+    std::uint64_t flushed_bytes = 0;
+
+    std::uint64_t left_bytes() const { return added_bytes - flushed_bytes; }
+  };
+  Passage passage(RequestId request) const;
+
   // The meter of the link to `peer`, made when first asked for; for round trips and counters.
   comm::LinkMeter& meter(comm::NodeId peer);
   // Of every link that was ever used.

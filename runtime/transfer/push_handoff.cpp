@@ -52,6 +52,7 @@ Status PushHandoff::add(const Piece& piece, std::size_t room_bytes) {
                        });
   ready_.insert(place, index);
   waiting_bytes_ += piece.bytes;
+  added_bytes_ += piece.bytes;
   return {};
 }
 
@@ -178,6 +179,7 @@ void PushHandoff::announce(std::uint64_t flushes_done, std::vector<Piece>& piece
   while (count < posted_.size() && posted_[count].covering_flush <= flushes_done) {
     Frame& frame = frames_[posted_[count].frame];
     frame.is_announced = true;
+    if (!frame.was_asked_again) flushed_bytes_ += frame.piece.bytes;
     pieces.push_back(frame.piece);
     ++count;
   }

@@ -78,6 +78,10 @@ class PushHandoff {
   Status again(const AgainMessage& again);
   bool is_all_taken() const { return is_all_taken_; }
 
+  // Bytes of frames: added, and of them flushed; what is written again counts once.
+  std::uint64_t added_bytes() const { return added_bytes_; }
+  std::uint64_t flushed_bytes() const { return flushed_bytes_; }
+
   // Nothing more is posted. How many of the bytes that waited for the link alone had not been.
   std::size_t stop();
   bool is_stopped() const { return is_stopped_; }
@@ -153,6 +157,8 @@ class PushHandoff {
   std::int64_t busy_us_ = 0;
   std::int64_t flushed_at_us_ = 0;
   std::uint64_t bytes_written_ = 0;
+  std::uint64_t added_bytes_ = 0;
+  std::uint64_t flushed_bytes_ = 0;
 };
 
 }  // namespace sluice::runtime
