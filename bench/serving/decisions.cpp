@@ -125,7 +125,7 @@ void decide(benchmark::State& state, const std::string& policy_name, std::uint32
 int main(int argc, char** argv) {
   for (const PolicyRow& row : policy_table()) {
     for (const std::uint32_t workers : {64U, 4096U}) {
-      for (const auto& [links, mbit_min] : {std::pair{"wide", 1000.0}, std::pair{"narrow", 5.0}}) {
+      for (const auto& [links, mbit_min] : {std::pair{"wide", 1000.0}, std::pair{"narrow", 0.5}}) {
         const std::string name =
             std::string(row.name) + "/" + std::to_string(workers) + "_workers/" + links;
         benchmark::RegisterBenchmark(name.c_str(), decide, std::string(row.name), workers,

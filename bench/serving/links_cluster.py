@@ -74,6 +74,9 @@ class Cluster:
         config = serving.folder / f"{group}-{name}.yaml"
         decisions = serving.folder / f"{group}-{name}.decisions.jsonl"
         config.write_text(cluster_file(serving, name, self.port, decoders, decisions))
+        # mpirun goes on, and says 0, whatever became of its ranks; the router leaves its exit code.
+        self.status = serving.folder / f"{group}-{name}.status"
+        self.status.write_text("")
         agent = serving.folder / "agent"
         agent.write_text(AGENT)
         agent.chmod(0o755)
@@ -83,10 +86,11 @@ class Cluster:
             ",".join(network.names[host] for host in hosts), "-q", "--bind-to", "none",
             "--enable-recovery", "--mca", "plm_rsh_agent", str(agent), "--mca",
             "oob_tcp_if_include", "eth0", "--mca", "btl_tcp_if_include", "eth0", "--mca", "routed",
-            "direct", "-x", "UCX_TLS=tcp,self", "-x", "UCX_NET_DEVICES=eth0", str(serving.program),
-            "serve", str(config)]
+            "direct", "-x", "UCX_TLS=tcp,self", "-x", "UCX_NET_DEVICES=eth0", "-x",
+            "SLUICE_STATUS_FILE", str(serving.program), "serve", str(config)]
         environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1",
-                           OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+                           OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+                           SLUICE_STATUS_FILE=str(self.status))
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT, env=environment,
@@ -95,21 +99,24 @@ class Cluster:
     def wait_until_ready(self):
         end = time.monotonic() + READY_S
         while "sluice: serving " not in self.log.read_text(errors="replace"):
-            if self.process.poll() is not None:
+            if self.has_ended():
                 raise Wrong(f"The cluster of {self.name} did not start: {self.last_words()}")
             if time.monotonic() > end:
                 raise Wrong(f"The cluster of {self.name} was not ready after {READY_S} s: "
                             f"{self.last_words()}")
             time.sleep(0.1)
 
+    def has_ended(self):
+        return self.process.poll() is not None or self.status.read_text() != ""
+
     def last_words(self):
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        said = [line for line in lines if line.startswith("error")] or lines
+        said = [line for line in lines if line.startswith("sluice: ")] or lines
         return (said[-1] if said else "it said nothing") + f" ({self.log})"
 
     def client(self, job, during=None):
         """What links_client.py answers, a value a line; `during()` is called meanwhile."""
-        if self.process.poll() is not None:
+        if self.has_ended():
             raise Wrong(f"The cluster of {self.name} has ended: {self.last_words()}")
         command = self.network.inside("prefill") + [sys.executable, str(HERE / "links_client.py")]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -1,45 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """Level tables: what each policy chooses from, and what each level costs the answer."""
 
-import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
 from links_cluster import Scheduling
 from links_plan import FIXED, Wrong
 
+OWN = "own.levels.yaml"  # in the output folder
+CACHEGENS = "cachegen.levels.yaml"
 NO_OBJECTIVE = "1h"
 CACHEGEN = ("cachegen_finer", "cachegen_fine", "cachegen")
 
 
-def cache_folder():
-    """As launch/ has it."""
-    fallback = os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")
-    return pathlib.Path(os.environ.get("SLUICE_CACHE", pathlib.Path(fallback) / "sluice"))
-
-
 def own_table(arguments):
-    """The one that the scheduler would take; None: there is none."""
-    if arguments.table:
-        if not arguments.table.exists():
-            raise Wrong(f"There is no level table at {arguments.table}.")
-        return arguments.table.resolve()
-    found = sorted((cache_folder() / "profiles").glob("*.levels.yaml"))
-    if len(found) > 1:
-        raise Wrong(f"There are {len(found)} level tables in {found[0].parent}: name one with "
-                    "--table.")
-    return found[0] if found else None
-
-
-def cachegen_table(arguments):
-    return (arguments.out / "cachegen.levels.yaml").resolve()
+    """A copy of the one that the scheduler would take; without one it is measured first."""
+    source = arguments.table
+    if source is None:
+        done = subprocess.run([str(arguments.program), "profile", arguments.model, "--if-missing"],
+                              stdout=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise Wrong("There is no level table and none could be measured: see above.")
+        source = pathlib.Path(done.stdout.splitlines()[-1].removesuffix(": there already"))
+    if not source.exists():
+        raise Wrong(f"There is no level table at {source}.")
+    path = (arguments.out / OWN).resolve()
+    shutil.copyfile(source, path)
+    return path
 
 
 def measure_cachegen(arguments):
     """Its levels have a table of their own, made once."""
-    path = cachegen_table(arguments)
+    path = (arguments.out / CACHEGENS).resolve()
     if path.exists():
         return path
     print("measuring what CacheGen's levels cost, once", file=sys.stderr)
@@ -55,11 +50,8 @@ def scheduling(arguments):
     """FIXED or chooser -> how its cluster schedules."""
     found = {FIXED: Scheduling("least_loaded", NO_OBJECTIVE)}
     if "link_aware" in arguments.choosers:
-        table = own_table(arguments)
-        if table is None:
-            raise Wrong("There is no level table: run launch/calibrate first.")
-        found["link_aware"] = Scheduling("link_aware", arguments.ttft, arguments.quality_floor, table,
-                                         adapts=True)
+        found["link_aware"] = Scheduling("link_aware", arguments.ttft, arguments.quality_floor,
+                                         own_table(arguments), adapts=True)
     for chooser in ("cachegen", "cachegen_floor"):
         if chooser in arguments.choosers:
             found[chooser] = Scheduling("cachegen", arguments.cachegen_ttft,
@@ -85,7 +77,7 @@ def read_losses(path):
 def losses(arguments):
     """KL by pipeline, nats a token, as far as it was measured."""
     known = {"raw": 0.0}
-    for path in (cachegen_table(arguments), own_table(arguments)):
-        if path and path.exists():
+    for path in (arguments.out / CACHEGENS, arguments.out / OWN):
+        if path.exists():
             known.update(read_losses(path))
     return known

@@ -10,8 +10,9 @@ CHOOSERS = {"link_aware": "link_aware", "cachegen": "cachegen rule",
             "cachegen_floor": "cachegen rule, floor"}
 FIXED = "fixed"
 LINE = "line"  # no rate limit
-CONDITIONS = ("50mbit 100mbit 200mbit 500mbit 1gbit 2.5gbit line step:1gbit:100mbit "
-              "step:100mbit:1gbit prefixes:200mbit shared:200mbit bulk:400mbit")
+CONDITIONS = ("50mbit 100mbit 200mbit 500mbit 1gbit 2.5gbit line step:1gbit:100mbit:1gbit "
+              "prefixes:200mbit shared:200mbit bulk:400mbit")
+DEFAULT_CHOOSERS = ("link_aware", "cachegen")
 GRAMMAR = ("RATE, line, step:RATE:RATE..., prefixes:RATE, shared:RATE or bulk:RATE, where a RATE is "
            "written as 50mbit or 2.5gbit")
 UNITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
