@@ -7,9 +7,11 @@
 // last part only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "scheduler/decision.hpp"
+#include "scheduler/link_outlook.hpp"
 #include "scheduler/snapshot.hpp"
 
 namespace sluice::scheduler {
@@ -19,52 +21,76 @@ struct CostOptions {
   std::int64_t groups = 3;         // of layers: frames of a part
 };
 
-// What one more transfer on a link can expect.
-struct LinkOutlook {
-  double bytes_per_s = 0.0;        // 0: not known, the wire is taken as free
-  std::uint64_t queued_bytes = 0;  // ahead of it
-  double round_trip_s = 0.0;
-};
-
-// The link of a pair, or where it has sent nothing yet the snapshot's assumed rate; with every
-// uplink on the way, of which a transfer gets what is free or, when nothing is, an equal share.
-LinkOutlook link_outlook(const Snapshot& snapshot, std::uint32_t prefill_node,
-                         std::uint32_t decode_node);
+// Of a worker that has not been measured where no profile tells either: so that queues still count.
+inline constexpr double kUnknownPrefillSPerToken = 1e-3;
 
 // Of tokens that are computed after `cached` others. A worker that has not been measured works at
-// the level table's mean; without one, at a millisecond per token, so that queues still count.
-double prefill_seconds(const WorkerState& worker, const LevelTable* levels, std::int64_t tokens,
-                       std::int64_t cached);
+// the level table's mean.
+inline double prefill_seconds(const WorkerState& worker, const LevelTable* levels,
+                              std::int64_t tokens, std::int64_t cached) {
+  if (tokens <= 0) return 0.0;
+  const double n = static_cast<double>(tokens);
+  const WorkerSpeed& speed = worker.prefill_speed;
+  if (!speed.is_known()) {
+    const bool is_profiled = levels != nullptr && levels->prefill_s_per_token > 0.0;
+    return n * (is_profiled ? levels->prefill_s_per_token : kUnknownPrefillSPerToken);
+  }
+  // Each of n tokens attends to the c cached ones too: (c + n)^2 - c^2.
+  const double square = n * (n + 2.0 * static_cast<double>(std::max<std::int64_t>(cached, 0)));
+  return speed.fixed_s + speed.s_per_token * n + speed.s_per_token_squared * square;
+}
 
 // What waits there, before a request that comes now. Prompts are taken to be of equal length.
-double queue_seconds(const WorkerState& prefill, const LevelTable* levels);
+inline double queue_seconds(const WorkerState& prefill, const LevelTable* levels) {
+  const std::int64_t queued = prefill.queued_tokens;
+  if (queued <= 0) return 0.0;
+  const std::int64_t prompts = std::clamp<std::int64_t>(prefill.requests, 1, queued);
+  const WorkerSpeed& speed = prefill.prefill_speed;
+  if (!speed.is_known()) return prefill_seconds(prefill, levels, queued, 0);
+  const double n = static_cast<double>(queued);
+  const double count = static_cast<double>(prompts);
+  return speed.fixed_s * count + speed.s_per_token * n + speed.s_per_token_squared * n * n / count;
+}
 
-// What a pair of workers and a request mean for all levels alike: a policy makes it once per pair.
-struct HandoffOutlook {
+// What a request means for a prefill worker, whatever its level and its decode worker. A level that
+// streams computes what is not cached; another one needs the scores of the question's tokens, so it
+// computes those anew ("whole").
+struct PrefillOutlook {
   double queue_s = 0.0;
-  // A level that streams computes and sends what is not cached; another one needs the scores of the
-  // question's tokens, so it computes those anew, and sends the whole prompt.
   double prefill_s = 0.0;
   double whole_prefill_s = 0.0;
   double whole_last_s = 0.0;  // of the part that overlaps with what follows
-  std::int64_t sent_tokens = 0;
-  std::int64_t whole_tokens = 0;
+  double encode_slowness = 1.0;
+};
+
+PrefillOutlook prefill_outlook(const WorkerState& prefill, const LevelTable* levels,
+                               const RequestShape& request, const CostOptions& options = {});
+
+// For a decode worker. A level that streams sends what is not cached, another one all.
+struct DecodeOutlook {
+  double sent_tokens = 0.0;
+  double whole_tokens = 0.0;
   double pieces = 1.0;
   double whole_pieces = 1.0;
-  double encode_slowness = 1.0;
   double decode_slowness = 1.0;
   double step_s = 0.0;
-  double wire_s_per_byte = 0.0;
-  double wire_ahead_s = 0.0;  // of what is queued, after the prefill queue has passed
+};
+
+DecodeOutlook decode_outlook(const WorkerState& decode, const LevelTable* levels,
+                             const RequestShape& request, const CostOptions& options = {});
+
+// For the way between them.
+struct WireOutlook {
+  double s_per_byte = 0.0;
+  double ahead_s = 0.0;  // of what is queued, after the prefill queue has passed
   double round_trip_s = 0.0;
 };
 
-HandoffOutlook handoff_outlook(const WorkerState& prefill, const WorkerState& decode,
-                               const LinkOutlook& link, const LevelTable* levels,
-                               const RequestShape& request, const CostOptions& options = {});
+WireOutlook wire_outlook(const LinkOutlook& link, double queue_s);
 
-// As the longer one below, of what the outlook was made for.
-Prediction predict(const HandoffOutlook& outlook, const LevelTable* levels, const Level* level);
+// As the one below, of parts that a policy makes once for many pairs and levels.
+Prediction predict(const PrefillOutlook& prefill, const DecodeOutlook& decode,
+                   const WireOutlook& wire, const LevelTable* levels, const Level* level);
 
 // `level` null: nothing is encoded, BF16 goes as it is (as far as `levels` tells its size).
 Prediction predict(const WorkerState& prefill, const WorkerState& decode, const LinkOutlook& link,

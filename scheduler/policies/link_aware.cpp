@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <optional>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "scheduler/cost_model.hpp"
 
@@ -40,9 +43,8 @@ class BestFew {
     for (; at > 0 && is_before(candidate, few_[at - 1]); --at) few_[at] = few_[at - 1];
     few_[at] = candidate;
   }
-  const Candidate* begin() const { return few_.data(); }
-  const Candidate* end() const { return few_.data() + size_; }
-  bool empty() const { return size_ == 0; }
+  std::size_t size() const { return size_; }
+  const WorkerState& operator[](std::size_t at) const { return *few_[at].worker; }
 
  private:
   static bool is_before(const Candidate& a, const Candidate& b) {
@@ -118,35 +120,73 @@ double crowd_seconds(const WorkerState& decode, const LevelTable* levels) {
   return step_s * static_cast<double>(decode.requests);
 }
 
-// The levels that a request may have.
-struct AllowedLevels {
-  const LevelTable* table = nullptr;
-  std::int32_t pinned = -1;
-  double kl_max = 0.0;
-  bool is_free = false;  // more than one may be chosen from
+bool is_pinned(const RequestShape& request) {
+  return request.pinned_level >= 0 || request.is_pinned_elsewhere;
+}
 
-  bool allows(std::int32_t level) const {
-    return pinned >= 0 ? level == pinned
-                       : table->levels[static_cast<std::size_t>(level)].kl <= kl_max;
+using LevelOrder = std::vector<std::int32_t>;
+
+// The levels that a request may have, the finest first; empty: the cluster's or the user's
+// pipeline.
+void order_levels(const LevelTable* table, const RequestShape& request, LevelOrder& order) {
+  order.clear();
+  const auto count = table == nullptr ? 0 : static_cast<std::int32_t>(table->levels.size());
+  if (request.is_pinned_elsewhere || request.pinned_level >= count) return;
+  if (request.pinned_level >= 0) {
+    order.push_back(request.pinned_level);
+    return;
+  }
+  const auto kl_of = [&](std::int32_t level) {
+    return table->levels[static_cast<std::size_t>(level)].kl;
+  };
+  // Most often they are in order already.
+  for (std::int32_t level = 0; level < count; ++level) {
+    order.push_back(level);
+    for (std::size_t at = order.size() - 1; at > 0 && kl_of(order[at]) < kl_of(order[at - 1]);
+         --at) {
+      std::swap(order[at], order[at - 1]);
+    }
+  }
+  // Where none is as fine as asked for, the finest is the nearest to it.
+  while (order.size() > 1 && kl_of(order.back()) > request.kl_max) order.pop_back();
+}
+
+using PrefillCandidates = BestFew<kPrefillCandidates>;
+using DecodeCandidates = BestFew<kDecodeCandidates>;
+
+// Costs of all pairs of the candidates, as far as levels do not matter.
+struct Pairs {
+  std::array<PrefillOutlook, kPrefillCandidates> prefill;
+  std::array<DecodeOutlook, kDecodeCandidates> decode;
+  std::array<double, kDecodeCandidates> crowd_s;
+  std::array<LinkOutlook, kPrefillCandidates * kDecodeCandidates> links;
+  std::size_t columns = 0;
+
+  Pairs(const Snapshot& snapshot, const RequestShape& request, const PrefillCandidates& sources,
+        const DecodeCandidates& targets)
+      : columns(targets.size()) {
+    std::array<std::uint32_t, kPrefillCandidates> source_nodes;
+    std::array<std::uint32_t, kDecodeCandidates> target_nodes;
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      prefill[i] = prefill_outlook(sources[i], snapshot.levels, request);
+      source_nodes[i] = sources[i].node;
+    }
+    for (std::size_t j = 0; j < targets.size(); ++j) {
+      decode[j] = decode_outlook(targets[j], snapshot.levels, request);
+      crowd_s[j] = crowd_seconds(targets[j], snapshot.levels);
+      target_nodes[j] = targets[j].node;
+    }
+    link_outlooks(snapshot, {source_nodes.data(), sources.size()},
+                  {target_nodes.data(), targets.size()},
+                  {links.data(), sources.size() * targets.size()});
+  }
+
+  const LinkOutlook& link(std::size_t i, std::size_t j) const { return links[i * columns + j]; }
+  // No level's time is less.
+  double floor_s(std::size_t i, std::size_t j) const {
+    return prefill[i].queue_s + prefill[i].prefill_s + decode[j].step_s + link(i, j).round_trip_s;
   }
 };
-
-AllowedLevels allowed_levels(const Snapshot& snapshot, const RequestShape& request) {
-  AllowedLevels allowed{snapshot.levels, request.pinned_level, request.kl_max, false};
-  const bool has_levels = snapshot.levels != nullptr && !snapshot.levels->levels.empty();
-  const auto count = has_levels ? static_cast<std::int32_t>(snapshot.levels->levels.size()) : 0;
-  if (request.is_pinned_elsewhere || count == 0 || request.pinned_level >= count) {
-    allowed.table = nullptr;
-    return allowed;
-  }
-  if (request.pinned_level >= 0) return allowed;
-  allowed.is_free = true;
-  // Where nobody is as fine as asked for, the finest is the nearest to it.
-  double finest = snapshot.levels->levels.front().kl;
-  for (const Level& level : snapshot.levels->levels) finest = std::min(finest, level.kl);
-  allowed.kl_max = std::max(allowed.kl_max, finest);
-  return allowed;
-}
 
 class LinkAware : public Policy {
  public:
@@ -158,84 +198,119 @@ class LinkAware : public Policy {
  private:
   struct Search {
     const Snapshot& snapshot;
-    const RequestShape& request;
-    AllowedLevels allowed;
     double limit_s;
-    std::vector<Alternative>* alternatives;
+    std::vector<Alternative>* alternatives;  // null: what cannot win need not be predicted
     std::optional<Way> best;
 
     void offer(const Way& way) {
       if (!best || is_better(way, *best)) best = way;
     }
+    // A way without more loss is in time already.
+    bool is_beaten(double kl) const {
+      return alternatives == nullptr && best && best->is_in_time && best->prediction.kl < kl;
+    }
+  };
+  // What is looked at for one pair.
+  struct Pair {
+    const WorkerState* prefill;
+    const WorkerState* decode;
+    const PrefillOutlook& source;
+    const DecodeOutlook& target;
+    WireOutlook wire;
+    double crowd_s;
   };
 
-  bool may_be_local(const WorkerState& decode, const RequestShape& request) const;
-  void look_at_pair(Search& search, const WorkerState& prefill, const WorkerState& decode,
-                    const HandoffOutlook& outlook) const;
-  Decision conclude(const Search& search);
+  bool may_be_local(const WorkerState& decode, const RequestShape& request) const {
+    return options_.local_tokens_max > 0 && !is_pinned(request) &&
+           request.prompt_tokens - decode.cached_tokens <= options_.local_tokens_max;
+  }
+  void look_at_pairs(Search& search, const Pairs& pairs, const PrefillCandidates& sources,
+                     const DecodeCandidates& targets) const;
+  void look_at_levels(Search& search, const Pair& pair) const;
+  Way way_of(const Search& search, const Pair& pair, std::int32_t index,
+             const Level* last_level) const;
+  Decision conclude(const Way& way, bool is_free);
 
   PolicyOptions options_;
   LevelMemory memory_;
+  LevelOrder order_;  // of the present request
 };
 
-bool LinkAware::may_be_local(const WorkerState& decode, const RequestShape& request) const {
-  return options_.local_tokens_max > 0 && request.pinned_level < 0 &&
-         !request.is_pinned_elsewhere &&
-         request.prompt_tokens - decode.cached_tokens <= options_.local_tokens_max;
+Way LinkAware::way_of(const Search& search, const Pair& pair, std::int32_t index,
+                      const Level* last_level) const {
+  const LevelTable* table = search.snapshot.levels;
+  const Level* level = index < 0 ? nullptr : &table->levels[static_cast<std::size_t>(index)];
+  Way way{pair.prefill, pair.decode, index,
+          false,        0.0,         predict(pair.source, pair.target, pair.wire, table, level)};
+  way.cost_s = way.prediction.ttft_s + pair.crowd_s;
+  way.is_in_time = way.prediction.ttft_s <= search.limit_s;
+  if (way.is_in_time && last_level != nullptr && level->kl < last_level->kl) {
+    WireOutlook narrower = pair.wire;
+    narrower.s_per_byte /= kFinerShare;
+    way.is_in_time =
+        predict(pair.source, pair.target, narrower, table, level).ttft_s <= search.limit_s;
+  }
+  if (search.alternatives != nullptr) search.alternatives->push_back(alternative_of(way));
+  return way;
 }
 
-// The best level of a pair, then offered among the others' best.
-void LinkAware::look_at_pair(Search& search, const WorkerState& prefill, const WorkerState& decode,
-                             const HandoffOutlook& outlook) const {
-  const double crowd_s = crowd_seconds(decode, search.snapshot.levels);
-  HandoffOutlook narrower = outlook;
-  narrower.wire_s_per_byte /= kFinerShare;
-  std::optional<Way> best;
-  const auto look = [&](std::int32_t index, const Level* level, const Level* last) {
-    Way way{&prefill, &decode, index, false, 0.0, predict(outlook, search.snapshot.levels, level)};
-    way.is_in_time = way.prediction.ttft_s <= search.limit_s;
-    if (way.is_in_time && last != nullptr && level->kl < last->kl) {
-      way.is_in_time = predict(narrower, search.snapshot.levels, level).ttft_s <= search.limit_s;
-    }
-    way.cost_s = way.prediction.ttft_s + crowd_s;
-    if (search.alternatives != nullptr) search.alternatives->push_back(alternative_of(way));
-    if (last == level && last != nullptr && best && !best->is_in_time && !way.is_in_time) {
-      if (way.cost_s * kGainShare <= best->cost_s) best = way;
-    } else if (!best || is_better(way, *best)) {
-      best = way;
-    }
+// The best level of a pair, then offered among the others' best. Levels come by ascending loss, so
+// the first in time ends the search.
+void LinkAware::look_at_levels(Search& search, const Pair& pair) const {
+  if (order_.empty()) return search.offer(way_of(search, pair, -1, nullptr));
+  const std::vector<Level>& levels = search.snapshot.levels->levels;
+  const auto level_of = [&](std::int32_t index) {
+    return &levels[static_cast<std::size_t>(index)];
   };
-  if (search.allowed.table == nullptr) {
-    look(-1, nullptr, nullptr);
-  } else {
-    const std::vector<Level>& levels = search.allowed.table->levels;
-    const auto count = static_cast<std::int32_t>(levels.size());
-    std::int32_t last = search.allowed.is_free ? memory_.find(prefill.node, decode.node) : -1;
-    if (last >= count || (last >= 0 && !search.allowed.allows(last))) last = -1;
-    const Level* last_level = last < 0 ? nullptr : &levels[static_cast<std::size_t>(last)];
-    for (std::int32_t index = 0; index < count; ++index) {
-      if (index == last || !search.allowed.allows(index)) continue;
-      look(index, &levels[static_cast<std::size_t>(index)], last_level);
-    }
-    // The last one comes last: it need not be better to stay.
-    if (last >= 0) look(last, last_level, last_level);
+  std::int32_t last = order_.size() == 1 ? -1 : memory_.find(pair.prefill->node, pair.decode->node);
+  if (std::find(order_.begin(), order_.end(), last) == order_.end()) last = -1;
+  const Level* last_level = last < 0 ? nullptr : level_of(last);
+  std::optional<Way> best;
+  std::optional<Way> as_last;
+  for (const std::int32_t index : order_) {
+    const double kl = level_of(index)->kl;
+    if (search.is_beaten(kl)) break;
+    const bool is_found = best && best->is_in_time && best->prediction.kl < kl;
+    if (is_found && search.alternatives == nullptr) break;
+    const Way way = way_of(search, pair, index, last_level);
+    if (index == last) as_last = way;
+    if (!best || is_better(way, *best)) best = way;
   }
-  if (best) search.offer(*best);
+  if (!best) return;
+  // Where all are late, another level than the last one has to be worth it.
+  const bool stays = as_last && !best->is_in_time && kGainShare * as_last->cost_s <= best->cost_s;
+  search.offer(stays ? *as_last : *best);
+}
+
+void LinkAware::look_at_pairs(Search& search, const Pairs& pairs, const PrefillCandidates& sources,
+                              const DecodeCandidates& targets) const {
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    for (std::size_t j = 0; j < targets.size(); ++j) {
+      const double floor_s = pairs.floor_s(i, j);
+      const bool is_behind =
+          search.best && floor_s > search.limit_s &&
+          (search.best->is_in_time || floor_s + pairs.crowd_s[j] > search.best->cost_s);
+      if (is_behind && search.alternatives == nullptr) continue;
+      look_at_levels(search,
+                     {&sources[i], &targets[j], pairs.prefill[i], pairs.decode[j],
+                      wire_outlook(pairs.link(i, j), pairs.prefill[i].queue_s), pairs.crowd_s[j]});
+    }
+  }
 }
 
 Result<Decision> LinkAware::decide(const Snapshot& snapshot, const RequestShape& request,
                                    std::vector<Alternative>* alternatives) {
   const LevelTable* levels = snapshot.levels;
-  BestFew<kPrefillCandidates> prefill;
+  PrefillCandidates sources;
   for (const WorkerState& worker : snapshot.prefill) {
     if (!worker.alive) continue;
     const std::int64_t cached = std::min(worker.cached_tokens, request.prompt_tokens);
-    prefill.offer(worker,
+    sources.offer(worker,
                   queue_seconds(worker, levels) +
                       prefill_seconds(worker, levels, request.prompt_tokens - cached, cached));
   }
   const std::int64_t needed = request.prompt_tokens + request.output_tokens_max;
-  BestFew<kDecodeCandidates> decode;
+  DecodeCandidates targets;
   bool any_decode = false;
   bool any_local = false;
   for (const WorkerState& worker : snapshot.decode) {
@@ -243,55 +318,44 @@ Result<Decision> LinkAware::decide(const Snapshot& snapshot, const RequestShape&
     any_decode = true;
     if (worker.free_tokens >= 0 && worker.free_tokens < needed) continue;
     any_local = any_local || may_be_local(worker, request);
-    decode.offer(worker, crowd_seconds(worker, levels) + worker.step_s);
+    targets.offer(worker, crowd_seconds(worker, levels) + worker.step_s);
   }
-  if (prefill.empty() && !any_local) {
+  if (sources.size() == 0 && !any_local) {
     return make_error(ErrorCode::kUnavailable, "no prefill worker is alive");
   }
   if (!any_decode) return make_error(ErrorCode::kUnavailable, "no decode worker is alive");
-  if (decode.empty()) {
+  if (targets.size() == 0) {
     return Decision{.verdict = Verdict::kWait, .reason = "no decode worker has room"};
   }
 
-  std::array<HandoffOutlook, kPrefillCandidates * kDecodeCandidates> outlooks;
-  std::size_t pairs = 0;
+  order_levels(levels, request, order_);
+  const Pairs pairs(snapshot, request, sources, targets);
+  double limit_s = options_.slo_share * (request.ttft_slo_s - request.waited_s);
   double unavoidable_s = std::numeric_limits<double>::infinity();
-  for (const Candidate& source : prefill) {
-    for (const Candidate& target : decode) {
-      const LinkOutlook link = link_outlook(snapshot, source.worker->node, target.worker->node);
-      HandoffOutlook& outlook = outlooks[pairs++];
-      outlook = handoff_outlook(*source.worker, *target.worker, link, levels, request);
-      unavoidable_s = std::min(unavoidable_s, outlook.queue_s + outlook.prefill_s + outlook.step_s +
-                                                  outlook.round_trip_s);
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    for (std::size_t j = 0; j < targets.size(); ++j) {
+      unavoidable_s = std::min(unavoidable_s, pairs.floor_s(i, j));
     }
   }
-  const double left_s = options_.slo_share * (request.ttft_slo_s - request.waited_s);
-  if (prefill.empty()) unavoidable_s = 0.0;
-  Search search{snapshot,
-                request,
-                allowed_levels(snapshot, request),
-                std::max(left_s, kUnavoidable * unavoidable_s),
-                alternatives,
-                {}};
-  pairs = 0;
-  for (const Candidate& source : prefill) {
-    for (const Candidate& target : decode) {
-      look_at_pair(search, *source.worker, *target.worker, outlooks[pairs++]);
-    }
-  }
-  for (const Candidate& target : decode) {
-    if (!may_be_local(*target.worker, request)) continue;
-    Way way{nullptr, target.worker, -1, false, 0.0, predict_local(*target.worker, levels, request)};
-    way.is_in_time = way.prediction.ttft_s <= search.limit_s;
-    way.cost_s = way.prediction.ttft_s + crowd_seconds(*target.worker, levels);
+  if (sources.size() != 0) limit_s = std::max(limit_s, kUnavoidable * unavoidable_s);
+
+  Search search{snapshot, limit_s, alternatives, {}};
+  look_at_pairs(search, pairs, sources, targets);
+  for (std::size_t j = 0; j < targets.size() && any_local; ++j) {
+    const WorkerState& decode = targets[j];
+    if (!may_be_local(decode, request)) continue;
+    Way way{nullptr, &decode, -1, false, 0.0, predict_local(decode, levels, request)};
+    way.is_in_time = way.prediction.ttft_s <= limit_s;
+    way.cost_s = way.prediction.ttft_s + pairs.crowd_s[j];
     if (alternatives != nullptr) alternatives->push_back(alternative_of(way));
     search.offer(way);
   }
-  return conclude(search);
+  if (!search.best) return make_error(ErrorCode::kUnavailable, "no prefill worker is alive");
+  return conclude(*search.best, !is_pinned(request) && !order_.empty());
 }
 
-Decision LinkAware::conclude(const Search& search) {
-  const Way& way = *search.best;
+// `is_free`: the level could be chosen.
+Decision LinkAware::conclude(const Way& way, bool is_free) {
   const Alternative chosen = alternative_of(way);
   Decision decision;
   decision.prefill_node = chosen.prefill_node;
@@ -300,8 +364,8 @@ Decision LinkAware::conclude(const Search& search) {
   decision.level = chosen.level;
   decision.prediction = chosen.prediction;
   if (way.prefill == nullptr) {
-    decision.reason = "sooner where it is decoded";
-  } else if (!search.allowed.is_free) {
+    decision.reason = "without loss or sooner where it is decoded";
+  } else if (!is_free) {
     decision.reason = way.is_in_time ? "soonest, its level is given"
                                      : "soonest, its level is given, beyond the objective";
   } else {

@@ -28,59 +28,6 @@ LevelTable table() {
   return levels;
 }
 
-LinkState link(std::uint32_t prefill, std::uint32_t decode, double free) {
-  LinkState made{prefill, decode, {}, 0};
-  made.figures.capacity_bytes_per_s = made.figures.free_bytes_per_s = free;
-  return made;
-}
-
-UplinkState uplink(std::vector<std::uint32_t> nodes, bool is_outward, double capacity,
-                   double free) {
-  UplinkState made{0, std::move(nodes), is_outward, {}};
-  made.figures.capacity_bytes_per_s = capacity;
-  made.figures.free_bytes_per_s = free;
-  return made;
-}
-
-TEST(LinkOutlook, IsOfThePairOrAssumed) {
-  Snapshot snapshot;
-  snapshot.assumed_bytes_per_s = 7 * kMb;
-  snapshot.links = {link(1, 3, kMb), link(1, 4, 2 * kMb), link(2, 3, 0)};
-  snapshot.links[1].figures.queued_bytes = 99;
-  snapshot.links[1].round_trip_us = 250;
-  const LinkOutlook known = link_outlook(snapshot, 1, 4);
-  EXPECT_EQ(known.bytes_per_s, 2 * kMb);
-  EXPECT_EQ(known.queued_bytes, 99U);
-  EXPECT_DOUBLE_EQ(known.round_trip_s, 250e-6);
-  EXPECT_EQ(link_outlook(snapshot, 2, 4).bytes_per_s, 7 * kMb);
-  EXPECT_EQ(link_outlook(snapshot, 2, 3).bytes_per_s, 7 * kMb) << "a rate of 0 is not known";
-  snapshot.assumed_bytes_per_s = 0;
-  EXPECT_EQ(link_outlook(snapshot, 9, 9).bytes_per_s, 0);
-}
-
-TEST(LinkOutlook, TheNarrowestUplinkOnTheWayCounts) {
-  Snapshot snapshot;
-  snapshot.links = {link(1, 3, 100 * kMb)};
-  snapshot.uplinks = {uplink({1, 2}, true, 50 * kMb, 40 * kMb),
-                      uplink({3}, false, 50 * kMb, 30 * kMb),
-                      uplink({3}, true, 50 * kMb, 1 * kMb),     // the other direction
-                      uplink({1, 3}, true, 50 * kMb, 1 * kMb),  // within it
-                      uplink({1, 2}, true, 0, 0)};              // never measured
-  EXPECT_EQ(link_outlook(snapshot, 1, 3).bytes_per_s, 30 * kMb);
-}
-
-TEST(LinkOutlook, AFullUplinkIsShared) {
-  Snapshot snapshot;
-  snapshot.links = {link(1, 3, 100 * kMb), link(1, 4, 100 * kMb), link(2, 3, 100 * kMb),
-                    link(5, 3, 100 * kMb)};
-  for (const std::size_t busy : {1U, 2U, 3U}) snapshot.links[busy].figures.queued_bytes = 1;
-  snapshot.uplinks = {uplink({1, 2}, true, 60 * kMb, 0)};
-  // Two others of those within have something to send.
-  EXPECT_EQ(link_outlook(snapshot, 1, 3).bytes_per_s, 20 * kMb);
-  snapshot.uplinks[0].figures.free_bytes_per_s = 25 * kMb;
-  EXPECT_EQ(link_outlook(snapshot, 1, 3).bytes_per_s, 25 * kMb);
-}
-
 TEST(PrefillSeconds, ByItsOwnSpeedElseTheTables) {
   WorkerState worker;
   const LevelTable levels = table();
