@@ -35,15 +35,24 @@ struct QueuedRequest {
 
 // Seconds of work that is ahead of a new request.
 struct AdmissionOutlook {
-  double backlog_s = 0.0;  // of prefill, over all workers, queue of admitted requests within
+  // Until a worker would begin with it: the least that any live worker has before it, and what
+  // waits in the queue, over all workers.
+  double backlog_s = 0.0;
   double service_s = 0.0;  // of this request, alone
-  // Over all workers, of each prompt token that waits in the queue. When it is set, `backlog_s` is
-  // without the queue, of which only those count that would be placed first: a request of a tight
-  // class is not refused for the sake of patient ones that it overtakes.
+  // What a prompt token takes of the whole cluster: a worker's seconds per token by the number of
+  // workers. When it is set, `backlog_s` is without the queue, of which only those count that would
+  // be placed first (a request of a tight class is not refused for the sake of patient ones that it
+  // overtakes), and the classes share the cluster fairly.
   double queue_s_per_token = 0.0;
 };
 
-// Every operation takes O(log n + classes) of n waiting requests.
+// Classes and their shares. Each class is entitled to an equal part of the cluster and of what
+// others leave of theirs, by the work that they have asked for of late (max-min fairness; a
+// minute's memory). While more is asked for than can be done, a class is admitted at that rate and
+// no faster, so that the patient do not fill the cluster long before the impatient come. What a
+// class that is never refused has beyond its share falls due when its share would have come to it.
+//
+// Every operation takes O(log n + classes^2) of n waiting requests.
 class AdmissionQueue {
  public:
   // No class: one by the defaults. A request of an unknown class is of the first. Each of several
@@ -75,22 +84,36 @@ class AdmissionQueue {
   const std::vector<SloClass>& classes() const { return classes_; }
 
  private:
-  // The requests of one class, by arrival: which of them is first is the same at any time.
+  struct Waiting {
+    double arrived_s = 0.0;
+    std::int64_t tokens = 0;
+  };
+  // The requests of one class: which of them is first is the same at any time.
   struct Line {
-    std::map<std::pair<double, std::uint64_t>, std::int64_t> requests;  // arrival, id: tokens
+    std::map<std::pair<double, std::uint64_t>, Waiting> requests;  // by order_of(), then id
     std::int64_t tokens = 0;
     std::int64_t tokens_max = 0;  // no prompt in the line is longer
+    // In seconds of the whole cluster: asked for, per second; admitted beyond its share so far.
+    double demand = 0.0;
+    double ahead_s = 0.0;
+  };
+  struct Place {
+    std::size_t slo_class = 0;
+    double order = 0.0;
   };
 
   std::size_t class_of(const QueuedRequest& request) const;
-  double deadline_s(std::size_t slo_class, double arrived_s, double now_s) const;
+  double aged_due_s(std::size_t slo_class, double order, double now_s) const;
   bool has_place(std::size_t slo_class) const;
-  std::int64_t tokens_before(double deadline_s, double now_s) const;
+  std::int64_t tokens_before(double due_s, double now_s) const;
+  double share_of(std::size_t slo_class) const;
+  void let_pass(double now_s);  // time, for demands and shares
 
   std::vector<SloClass> classes_;
   std::int64_t requests_max_;
   std::vector<Line> lines_;  // one per class
-  std::unordered_map<std::uint64_t, QueuedRequest> queue_;
+  double updated_s_ = 0.0;
+  std::unordered_map<std::uint64_t, Place> queue_;
 };
 
 }  // namespace sluice::scheduler

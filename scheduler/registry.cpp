@@ -16,14 +16,10 @@ namespace sluice::scheduler {
 namespace {
 
 constexpr PolicyRow kPolicies[] = {
-    {"cachegen", create_cachegen},
-    {"distserve", create_distserve},
-    {"kv_aware", create_kv_aware},
-    {"least_loaded", create_least_loaded},
-    {"link_aware", create_link_aware},
-    {"power_of_two", create_power_of_two},
-    {"round_robin", create_round_robin},
-    {"splitwise", create_splitwise},
+    {"cachegen", create_cachegen},       {"distserve", create_distserve},
+    {"kv_aware", create_kv_aware},       {"least_loaded", create_least_loaded},
+    {"link_aware", create_link_aware},   {"power_of_two", create_power_of_two},
+    {"round_robin", create_round_robin}, {"splitwise", create_splitwise},
 };
 
 }  // namespace

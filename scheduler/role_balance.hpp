@@ -26,8 +26,8 @@ struct RoleBalanceOptions {
 
 // Remembers since when one side starves. The last worker of a role never switches; of the others
 // the one with the least work does, ties by the lowest node. A role without a live worker starves.
-// A decode worker serves all that it holds at once, so that its work waits only as far as its memory
-// is full.
+// A decode worker serves all that it holds at once, so that its work waits only as far as its
+// memory is full.
 class RoleBalance {
  public:
   explicit RoleBalance(RoleBalanceOptions options = {}) : options_(options) {}

@@ -19,8 +19,8 @@ class KvAware : public Policy {
     const auto cost = [&](const WorkerState& worker) {
       const std::int64_t missing =
           std::max<std::int64_t>(0, request.prompt_tokens - worker.cached_tokens);
-      const double tokens = static_cast<double>(missing) +
-                            load_weight_ * static_cast<double>(worker.queued_tokens);
+      const double tokens =
+          static_cast<double>(missing) + load_weight_ * static_cast<double>(worker.queued_tokens);
       return std::tuple(tokens, worker.requests, worker.node);
     };
     return place_on(*least(snapshot.prefill, may_prefill, cost),

@@ -9,9 +9,9 @@
 
 namespace sluice::scheduler {
 
-// A queue is as long as its pending tokens: of prompts in the prefill pool, of answers in the decode
-// pool. Its third pool, of machines that do both when the others are overfull, is not part of this:
-// roles change by RoleBalance. Stateless.
+// A queue is as long as its pending tokens: of prompts in the prefill pool, of answers in the
+// decode pool. Its third pool, of machines that do both when the others are overfull, is not part
+// of this: roles change by RoleBalance. Stateless.
 std::unique_ptr<Policy> create_splitwise(const PolicyOptions& options);
 
 }  // namespace sluice::scheduler

@@ -11,8 +11,8 @@
 
 namespace sluice::scheduler {
 
-// Alive, and of a decode worker: with room for the prompt and all output tokens, where its memory is
-// known. A prefill worker's memory does not count: what is placed there waits for it.
+// Alive, and of a decode worker: with room for the prompt and all output tokens, where its memory
+// is known. A prefill worker's memory does not count: what is placed there waits for it.
 inline bool may_prefill(const WorkerState& worker) { return worker.alive; }
 
 inline bool may_decode(const WorkerState& worker, const RequestShape& request) {

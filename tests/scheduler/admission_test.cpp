@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <map>
 #include <random>
 
 namespace sluice::scheduler {
@@ -52,7 +54,7 @@ TEST(AdmissionQueue, AgeingBringsThePatientForward) {
   AdmissionQueue queue({slo_class(1), slo_class(100, 9.0)}, 100);
   EXPECT_FALSE(queue.offer(request(1, 0, 1), {}, 0));
   EXPECT_FALSE(queue.offer(request(2, 8, 0), {}, 8));
-  EXPECT_THAT(queue.front(9), Optional(2U));    // 100 - 81 against 9
+  EXPECT_THAT(queue.front(9), Optional(2U));     // 100 - 81 against 9
   EXPECT_THAT(queue.front(10.5), Optional(1U));  // 100 - 94.5 against 9
 }
 
@@ -127,17 +129,76 @@ TEST(AdmissionQueue, OneClassCannotTakeAllPlaces) {
 TEST(AdmissionQueue, OnlyWhatIsServedFirstIsAhead) {
   AdmissionQueue queue({slo_class(1), slo_class(100)}, 100);
   const AdmissionOutlook outlook = {.backlog_s = 0.1, .service_s = 0.1, .queue_s_per_token = 1e-3};
-  EXPECT_FALSE(queue.offer(request(1, 0, 1, 50'000), outlook, 0));
-  EXPECT_FALSE(queue.offer(request(2, 0, 0, 700), outlook, 0));
-  EXPECT_FALSE(queue.offer(request(3, 0, 0, 700), outlook, 0));  // 0.8 s ahead of it
-  const auto refusal = queue.offer(request(4, 0, 0, 700), outlook, 0);
-  ASSERT_TRUE(refusal);  // 1.5 s
-  EXPECT_DOUBLE_EQ(refusal->retry_after_s, 1.0);
-  EXPECT_FALSE(queue.offer(request(5, 0, 1, 60'000), outlook, 0));  // 51.5 s
-  EXPECT_TRUE(queue.offer(request(6, 0, 1, 100), outlook, 0));      // 111.5 s
-  EXPECT_FALSE(queue.offer(request(7, 99.5, 1, 100), {.service_s = 0.1}, 99.5));
-  // By now the first patient ones are due before a new tight one.
-  EXPECT_TRUE(queue.offer(request(8, 99.5, 0, 100), outlook, 99.5));
+  EXPECT_FALSE(queue.offer(request(1, 0, 1, 20'000), outlook, 0));
+  EXPECT_FALSE(queue.offer(request(2, 0, 0, 500), outlook, 0));
+  EXPECT_FALSE(queue.offer(request(3, 0, 0, 500), outlook, 0));     // 0.6 s ahead of it
+  EXPECT_TRUE(queue.offer(request(4, 0, 0, 500), outlook, 0));      // 1.1 s
+  EXPECT_FALSE(queue.offer(request(5, 0, 1, 85'000), outlook, 0));  // 21 s
+  EXPECT_TRUE(queue.offer(request(6, 0, 1, 100), outlook, 0));      // 106 s
+  queue.remove(2);
+  queue.remove(3);
+  EXPECT_FALSE(queue.offer(request(7, 98, 0, 500), outlook, 98));
+  queue.remove(7);
+  // By now the patient ones are due before a new tight one.
+  EXPECT_TRUE(queue.offer(request(8, 99.5, 0, 500), outlook, 99.5));
+}
+
+// How many of each class are taken per second, where each asks for this many requests of 1,000
+// tokens per second, and the cluster can do one.
+std::pair<double, double> admitted_per_s(double first, double second) {
+  AdmissionQueue queue({slo_class(2), slo_class(60)}, 1000);
+  const AdmissionOutlook outlook = {.backlog_s = 0.1, .queue_s_per_token = 1e-3};
+  std::array<double, 2> asked{};
+  std::array<int, 2> taken{};
+  std::uint64_t id = 0;
+  constexpr double kStep_s = 0.125;
+  for (double now_s = 0.0; now_s < 1000.0; now_s += kStep_s) {
+    for (const int of_class : {0, 1}) {
+      double& due = asked[static_cast<std::size_t>(of_class)];
+      due += kStep_s * (of_class == 0 ? first : second);
+      if (due < 1.0) continue;
+      due -= 1.0;
+      if (queue.offer(request(++id, now_s, of_class, 1000), outlook, now_s)) continue;
+      queue.remove(id);  // placed at once
+      taken[static_cast<std::size_t>(of_class)] += now_s >= 500.0 ? 1 : 0;
+    }
+  }
+  return {taken[0] / 500.0, taken[1] / 500.0};
+}
+
+TEST(AdmissionQueue, WhereAllAskForTooMuchTheyShareEqually) {
+  const auto [first, second] = admitted_per_s(2, 4);
+  EXPECT_NEAR(first, 0.5, 0.02);
+  EXPECT_NEAR(second, 0.5, 0.02);
+}
+
+TEST(AdmissionQueue, WhatOneLeavesOfItsShareTheOtherHas) {
+  const auto [first, second] = admitted_per_s(0.25, 4);
+  EXPECT_NEAR(first, 0.25, 0.01);
+  EXPECT_NEAR(second, 0.75, 0.02);
+  const auto [most, least] = admitted_per_s(4, 0.125);
+  EXPECT_NEAR(most, 0.875, 0.02);
+  EXPECT_NEAR(least, 0.125, 0.01);
+}
+
+TEST(AdmissionQueue, WithinTheCapacityAllAreTaken) {
+  const auto [first, second] = admitted_per_s(0.25, 0.5);
+  EXPECT_NEAR(first, 0.25, 0.01);
+  EXPECT_NEAR(second, 0.5, 0.01);
+}
+
+// Thirty seconds of work of a class that is never refused: the rest of it does not go before one
+// that is due in time.
+TEST(AdmissionQueue, BeyondItsShareANeverRefusedClassIsDueLater) {
+  AdmissionQueue queue({slo_class(10), slo_class(10, 0, false)}, 100);
+  const AdmissionOutlook outlook = {.backlog_s = 0.1, .queue_s_per_token = 1e-3};
+  for (std::uint64_t id = 0; id < 30; ++id) {
+    EXPECT_FALSE(queue.offer(request(id, 0, 1, 1000), outlook, 0));  // due at `id`, or 10
+  }
+  EXPECT_FALSE(queue.offer(request(100, 5), {}, 5));
+  const std::vector<std::uint64_t> ids = order(queue, 5);
+  EXPECT_EQ(std::find(ids.begin(), ids.end(), 100U) - ids.begin(), 16);  // after 0 to 15
+  EXPECT_EQ(ids.back(), 29U);
 }
 
 // Nothing that is longer than its objective is lost for that: it is served when there is nothing to

@@ -190,8 +190,8 @@ TEST_P(EveryPolicy, TheChosenIsAmongTheAlternatives) {
     const Result<Decision> decision =
         policy->decide(random_snapshot(random), kRequest, &alternatives);
     if (!decision) continue;
-    EXPECT_TRUE(std::any_of(
-        alternatives.begin(), alternatives.end(), [&](const Alternative& alternative) {
+    EXPECT_TRUE(
+        std::any_of(alternatives.begin(), alternatives.end(), [&](const Alternative& alternative) {
           return alternative.prefill_node == decision->prefill_node &&
                  alternative.decode_node == decision->decode_node &&
                  alternative.level == decision->level && alternative.verdict == decision->verdict;
@@ -253,9 +253,9 @@ INSTANTIATE_TEST_SUITE_P(All, EveryPolicy,
 TEST(PolicyRegistry, TheTableIsComplete) {
   std::vector<std::string_view> names;
   for (const PolicyRow& row : policy_table()) names.push_back(row.name);
-  EXPECT_THAT(names, ::testing::ElementsAre("cachegen", "distserve", "kv_aware", "least_loaded",
-                                            "link_aware", "power_of_two", "round_robin",
-                                            "splitwise"));
+  EXPECT_THAT(names,
+              ::testing::ElementsAre("cachegen", "distserve", "kv_aware", "least_loaded",
+                                     "link_aware", "power_of_two", "round_robin", "splitwise"));
 }
 
 TEST(PolicyRegistry, CreatesByName) {
