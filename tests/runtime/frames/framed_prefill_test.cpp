@@ -2,6 +2,8 @@
 // With an engine that is played: its layers become ready piece by piece, as the real one's.
 #include "runtime/frames/framed_prefill.hpp"
 
+#include <condition_variable>
+
 #include "tests/runtime/frames/frame_fixture.hpp"
 
 namespace sluice::runtime {
@@ -45,26 +47,31 @@ class PlayedEngine : public PrefillEngine {
 };
 
 struct Played {
-  FrameFixture fixture{{{"rtn", {{"bits", 4.0}}}}};
+  FrameFixture fixture;
   PlayedEngine engine;
   CodecPool threads{1};
   KvSequence sequence{fixture.blocks, 0};
   std::vector<TokenId> prompt = std::vector<TokenId>(kTokens, 1);
   std::vector<float> logits = std::vector<float>(8);
-  FramedPrefill prefill{engine,
-                        *fixture.pool,
-                        sequence,
-                        threads,
-                        {.tokens = prompt,
-                         .chunk_tokens = 32,
-                         .pipeline = fixture.pipeline,
-                         .plan = fixture.plan,
-                         .memory = fixture.memory}};
+  std::condition_variable made_one;  // of the frames
+  FramedPrefill prefill;
+
+  explicit Played(std::vector<kernels::StageSpec> stages = {{"rtn", {{"bits", 4.0}}}},
+                  std::int64_t question_tokens = 0)
+      : fixture(std::move(stages)),
+        prefill(engine, *fixture.pool, sequence, threads,
+                {.tokens = prompt,
+                 .question_tokens = question_tokens,
+                 .chunk_tokens = 32,
+                 .pipeline = fixture.pipeline,
+                 .plan = fixture.plan,
+                 .memory = fixture.memory}) {}
 
   Status compute(const std::function<bool()>& is_cancelled) {
     return prefill.compute(logits, is_cancelled, [this](const MadeFrame& made) {
       const std::lock_guard lock(fixture.mutex);
       fixture.frames.push_back(made);
+      made_one.notify_all();
     });
   }
 };
@@ -84,6 +91,33 @@ TEST(FramedPrefill, ChunksGoThroughTheEngineAndEveryFrameIsMade) {
   std::size_t bytes = 0;
   for (const MadeFrame& made : played.fixture.frames) bytes += made.bytes;
   EXPECT_EQ(timeline.kv_bytes_wire, bytes);
+}
+
+TEST(FramedPrefill, ComputesFromWhereTheCacheEndsAndMakesTheFramesBeforeThat) {
+  Played played;
+  EXPECT_EQ(played.prefill.reusable_tokens(), kTokens - 1);
+  played.sequence.tokens = 40;
+  // Asked before the first chunk: the first part's four frames need none.
+  const auto wait_for_four = [&] {
+    std::unique_lock lock(played.fixture.mutex);
+    played.made_one.wait(lock, [&] { return played.fixture.frames.size() >= 4; });
+    return false;
+  };
+  ASSERT_TRUE(played.compute(wait_for_four).has_value());
+  ASSERT_TRUE(played.prefill.finish().has_value());
+  EXPECT_EQ(played.engine.chunks, (std::vector<std::int64_t>{24, 6}));
+  EXPECT_EQ(played.fixture.frames.size(), 12U);
+  RequestTimeline timeline;
+  played.prefill.report(timeline);
+  EXPECT_EQ(timeline.prompt_tokens, kTokens);
+  EXPECT_EQ(timeline.prefill_cached_tokens, 40);
+}
+
+TEST(FramedPrefill, ReuseEndsWhereScoresBegin) {
+  EXPECT_EQ(Played({{"q2c", {{"budget", 0.5}}}}, 20).prefill.reusable_tokens(), kTokens - 20);
+  EXPECT_EQ(Played({{"tova", {{"budget", 0.5}}}}).prefill.reusable_tokens(), kTokens - 1);
+  EXPECT_EQ(Played({{"h2o", {{"budget", 0.5}}}}).prefill.reusable_tokens(), 0);
+  EXPECT_EQ(Played({{"squeeze", {}}, {"snapkv", {{"budget", 0.5}}}}).prefill.reusable_tokens(), 0);
 }
 
 TEST(FramedPrefill, EndsBeforeTheNextChunkWhenCancelled) {

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/prefill/prefill_loop.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
+#include <map>
+#include <random>
+#include <string>
 
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/frames/kept_rows.hpp"
@@ -22,14 +27,15 @@ struct LoopFixture {
   std::function<void()> on_piece;  // on the thread that made it
   std::unique_ptr<PrefillLoop> loop;
 
-  explicit LoopFixture(std::size_t kv_memory_bytes = 1 << 20) {
+  explicit LoopFixture(std::size_t kv_memory_bytes = 1 << 20, std::int64_t prefix_tokens = 0) {
     PrefillConfig config;
     config.compute = "f32";
     config.threads = 1;
     config.chunk_tokens = 16;
     config.kv_memory_bytes = kv_memory_bytes;
     loop = std::make_unique<PrefillLoop>(
-        model, PrefillLoopOptions{config, 2, shape, "here"}, [this](PrefillEvent event) {
+        model, PrefillLoopOptions{config, 2, shape, "here", prefix_tokens},
+        [this](PrefillEvent event) {
           if (std::holds_alternative<PrefillEvent::PieceReady>(event.what) && on_piece) on_piece();
           events.push(std::move(event));
         });
@@ -50,6 +56,146 @@ struct LoopFixture {
     return job;
   }
 };
+
+// What came of one job, its events taken up to its end and the prefixes told after it.
+struct Served {
+  ManifestMessage manifest;
+  std::map<std::pair<std::int64_t, std::int64_t>, std::vector<std::byte>> frames;  // layer, token
+  PrefixesMessage prefixes;
+};
+
+struct ReuseFixture : LoopFixture {
+  explicit ReuseFixture(std::int64_t prefix_tokens, std::size_t kv_memory_bytes = 1 << 20)
+      : LoopFixture(kv_memory_bytes, prefix_tokens) {}
+
+  std::shared_ptr<const kernels::Pipeline> pipeline(std::vector<kernels::StageSpec> stages) const {
+    return kernels::Pipeline::create({.name = "p", .summary = "", .stages = std::move(stages)},
+                                     cache_shape_of(model), nullptr)
+        .value();
+  }
+  Served serve(const std::vector<TokenId>& prompt,
+               std::shared_ptr<const kernels::Pipeline> with = nullptr, std::int64_t question = 0) {
+    PrefillJob own = job(++requests, 0);
+    if (with != nullptr) own.pipeline = std::move(with);
+    own.plan = plan_frames(*own.pipeline, static_cast<std::int64_t>(prompt.size()), 16);
+    staging.assign(own.plan.bytes, std::byte{0});
+    own.staging = staging;
+    own.submit.prompt = prompt;
+    own.submit.question_tokens = question;
+    loop->submit(std::move(own));
+    Served served;
+    while (true) {
+      PrefillEvent event = *events.pop();
+      if (auto* prefixes = std::get_if<PrefillEvent::Prefixes>(&event.what)) {
+        served.prefixes = std::move(prefixes->message);
+      } else if (const auto* ready = std::get_if<PrefillEvent::PieceReady>(&event.what)) {
+        const Piece& piece = ready->piece;
+        const Bytes bytes = Bytes(staging).subspan(piece.offset_bytes, piece.bytes);
+        served.frames[{piece.range.layer_first, piece.first_token}] = {bytes.begin(), bytes.end()};
+      } else {
+        served.manifest = std::get<PrefillEvent::Finished>(event.what).manifest;
+        return served;
+      }
+    }
+  }
+
+  RequestId requests = 0;
+};
+
+std::vector<TokenId> random_prompt(unsigned seed, std::size_t tokens) {
+  std::mt19937 random(seed);
+  std::vector<TokenId> prompt(tokens);
+  for (TokenId& token : prompt) token = static_cast<TokenId>(random() % 97);
+  return prompt;
+}
+
+// The first `common` tokens of `prompt`, then others.
+std::vector<TokenId> beginning_like(const std::vector<TokenId>& prompt, std::size_t common,
+                                    std::size_t tokens) {
+  std::vector<TokenId> other = random_prompt(99, tokens);
+  std::copy_n(prompt.begin(), common, other.begin());
+  return other;
+}
+
+struct ReuseCase {
+  const char* name;
+  std::vector<kernels::StageSpec> stages;
+  std::int64_t question_tokens;
+  std::int64_t reused_tokens;  // of 80 that are there, in blocks of 32
+};
+
+const std::vector<ReuseCase> kReuseCases{
+    {"raw", {}, 0, 64},
+    {"rtn", {{"rtn", {{"bits", 4.0}}}}, 0, 64},
+    // The question is looked at from its first token on.
+    {"q2c", {{"q2c", {{"budget", 0.5}}}}, 20, 64},
+    {"q2c_long", {{"q2c", {{"budget", 0.5}}}}, 60, 32},
+    // Every token is looked at.
+    {"h2o", {{"h2o", {{"budget", 0.5}}}}, 0, 0},
+    {"squeeze", {{"squeeze", {}}, {"snapkv", {{"budget", 0.5}}}}, 0, 0},
+};
+
+class PrefillReuse : public ::testing::TestWithParam<ReuseCase> {};
+
+TEST_P(PrefillReuse, FramesAndTheFirstTokenAreThoseOfAWholeComputationBitForBit) {
+  const ReuseCase& c = GetParam();
+  const auto earlier = random_prompt(1, 105);
+  const auto prompt = beginning_like(earlier, 80, 100);
+  ReuseFixture whole(0);
+  const Served expected = whole.serve(prompt, whole.pipeline(c.stages), c.question_tokens);
+  EXPECT_EQ(expected.manifest.timeline.prefill_cached_tokens, 0);
+  ReuseFixture fixture(32);
+  (void)fixture.serve(earlier);
+  const Served served = fixture.serve(prompt, fixture.pipeline(c.stages), c.question_tokens);
+  EXPECT_EQ(served.manifest.timeline.prefill_cached_tokens, c.reused_tokens);
+  EXPECT_EQ(served.manifest.first_token, expected.manifest.first_token);
+  EXPECT_FALSE(served.frames.empty());
+  EXPECT_TRUE(served.frames == expected.frames);
+}
+
+INSTANTIATE_TEST_SUITE_P(Pipelines, PrefillReuse, ::testing::ValuesIn(kReuseCases),
+                         [](const auto& row) { return std::string(row.param.name); });
+
+TEST(PrefillLoop, ThePromptsLastTokenIsAlwaysComputed) {
+  ReuseFixture fixture(32);
+  const auto prompt = random_prompt(2, 96);
+  const Served first = fixture.serve(prompt);
+  const Served again = fixture.serve(prompt);
+  EXPECT_EQ(again.manifest.timeline.prefill_cached_tokens, 64);
+  EXPECT_EQ(again.manifest.first_token, first.manifest.first_token);
+  EXPECT_TRUE(again.frames == first.frames);
+}
+
+TEST(PrefillLoop, WhatItsCacheHoldsIsToldBeforeTheEnd) {
+  ReuseFixture fixture(32, 128 * 128);  // four blocks of 32 tokens
+  const auto one = random_prompt(3, 100);
+  auto hashes = block_hashes(one, 32, 0);
+  EXPECT_THAT(fixture.serve(one).prefixes.stored, ::testing::UnorderedElementsAreArray(hashes));
+  const auto two = random_prompt(4, 65);
+  const auto told = fixture.serve(two).prefixes;
+  EXPECT_THAT(told.stored, ::testing::UnorderedElementsAreArray(block_hashes(two, 32, 0)));
+  EXPECT_THAT(told.evicted, ::testing::UnorderedElementsAre(hashes[1], hashes[2]));
+  EXPECT_EQ(fixture.serve(one).manifest.timeline.prefill_cached_tokens, 32);
+}
+
+TEST(PrefillLoop, ACacheOfNoPossibleBlocksIsSaidWhileItLoads) {
+  Mailbox<PrefillEvent> events;
+  const TinyModel model{tiny_spec()};
+  PrefillConfig config;
+  config.threads = 1;
+  config.kv_memory_bytes = 1 << 20;
+  const PrefillLoop loop(model,
+                         PrefillLoopOptions{config, 1, kv_shape_of(model.spec()), "here", 48},
+                         [&](PrefillEvent event) { events.push(std::move(event)); });
+  while (true) {
+    const PrefillEvent event = *events.pop();
+    const auto& loaded = std::get<PrefillEvent::Loaded>(event.what);
+    ASSERT_FALSE(loaded.ready);
+    if (loaded.error.empty()) continue;
+    EXPECT_THAT(loaded.error, ::testing::HasSubstr("multiple of 32"));
+    return;
+  }
+}
 
 TEST(PrefillLoop, FramesCoverEveryTokenOfEveryLayerOnceAndAreWhatTheirPiecesSay) {
   LoopFixture fixture;
