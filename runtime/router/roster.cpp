@@ -2,6 +2,7 @@
 #include "runtime/router/roster.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace sluice::runtime {
 namespace {
@@ -9,8 +10,12 @@ namespace {
 const char* state_of(const Roster::Worker& worker) {
   if (!worker.is_alive) return "has ended";
   if (worker.is_silent) return "does not answer";
+  if (worker.is_draining) return "takes no new work";
   return worker.is_ready ? "is ready" : "is loading its model";
 }
+
+// Of a peer: a number that can be calculated with.
+double plain(double value) { return std::isfinite(value) && value > 0.0 ? value : 0.0; }
 
 }  // namespace
 
@@ -45,7 +50,49 @@ bool Roster::has_usable(Role role, const std::set<comm::NodeId>& avoid) const {
 
 bool Roster::may_return(Role role) const {
   return !has_usable(role) && std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-    return entry.second.role == role && entry.second.is_alive;
+    const Worker& worker = entry.second;
+    return worker.role == role && worker.is_alive && !worker.is_draining;
+  });
+}
+
+void Roster::take(comm::NodeId node, const StatusMessage& status) {
+  Worker* worker = find(node);
+  if (worker == nullptr) return;
+  worker->prefill_speed = {plain(status.prefill_fixed_s), plain(status.prefill_s_per_token),
+                           plain(status.prefill_s_per_token_squared)};
+  worker->step_s = plain(status.step_s);
+  const double slowness = plain(status.codec_slowness);
+  worker->codec_slowness = slowness > 0.0 ? slowness : 1.0;
+  worker->free_tokens = std::max<std::int64_t>(status.free_tokens, -1);
+  worker->free_tokens_max = std::max(worker->free_tokens_max, worker->free_tokens);
+}
+
+void Roster::forget_status(comm::NodeId node) {
+  Worker* worker = find(node);
+  if (worker == nullptr) return;
+  worker->prefill_speed = {};
+  worker->step_s = 0.0;
+  worker->codec_slowness = 1.0;
+  worker->free_tokens = worker->free_tokens_max = -1;
+}
+
+void Roster::take_memory(comm::NodeId decode_node, std::int64_t tokens) {
+  Worker* worker = find(decode_node);
+  if (worker == nullptr || worker->free_tokens < 0) return;
+  worker->free_tokens = std::max<std::int64_t>(worker->free_tokens - tokens, 0);
+}
+
+void Roster::give_memory_back(comm::NodeId decode_node, std::int64_t tokens) {
+  Worker* worker = find(decode_node);
+  if (worker == nullptr || worker->free_tokens < 0) return;
+  worker->free_tokens = std::min(worker->free_tokens + tokens, worker->free_tokens_max);
+}
+
+bool Roster::may_fit(std::int64_t tokens) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    const Worker& worker = entry.second;
+    return worker.role == Role::kDecode && worker.is_usable() &&
+           (worker.free_tokens_max < 0 || worker.free_tokens_max >= tokens);
   });
 }
 
@@ -64,6 +111,11 @@ scheduler::Snapshot Roster::snapshot(const std::map<comm::NodeId, WorkerLoad>& l
         state.requests = load->second.requests;
         state.queued_tokens = load->second.queued_tokens;
       }
+      state.prefill_speed = worker.prefill_speed;
+      state.step_s = worker.step_s;
+      state.codec_slowness = worker.codec_slowness;
+      // Its last status may be from when it was still at work.
+      state.free_tokens = state.requests == 0 ? worker.free_tokens_max : worker.free_tokens;
       states.push_back(state);
     }
   }

@@ -10,6 +10,7 @@
 
 #include "comm/transport.hpp"
 #include "runtime/config/config.hpp"
+#include "runtime/transfer/messages.hpp"
 #include "scheduler/snapshot.hpp"
 
 namespace sluice::runtime {
@@ -29,9 +30,16 @@ class Roster {
     bool is_silent = false;
     bool has_joined = false;  // after the cluster's start, in place of another
     bool said_goodbye = false;
+    bool is_draining = false;  // ends what it has, and then
     std::int64_t silent_since_us = 0;
+    // What it has said of itself; a new process has said nothing yet.
+    scheduler::WorkerSpeed prefill_speed = {};
+    double step_s = 0.0;
+    double codec_slowness = 1.0;
+    std::int64_t free_tokens = -1;
+    std::int64_t free_tokens_max = -1;  // the most that it ever had
 
-    bool is_usable() const { return is_alive && is_ready && !is_silent; }
+    bool is_usable() const { return is_alive && is_ready && !is_silent && !is_draining; }
   };
 
   void add(comm::NodeId node, Role role);
@@ -45,6 +53,15 @@ class Roster {
   bool has_usable(Role role, const std::set<comm::NodeId>& avoid = {}) const;
   // Nobody of the role can be given work now, but somebody may come back or become ready.
   bool may_return(Role role) const;
+
+  void take(comm::NodeId node, const StatusMessage& status);
+  // Its process has ended: what it said of itself is nobody's.
+  void forget_status(comm::NodeId node);
+  // Of KV memory, for a request that is placed there, or there no more: until the next status.
+  void take_memory(comm::NodeId decode_node, std::int64_t tokens);
+  void give_memory_back(comm::NodeId decode_node, std::int64_t tokens);
+  // Whether a decode worker that can be given work may have so much memory when it is idle.
+  bool may_fit(std::int64_t tokens) const;
 
   // For a policy; `loads` by node. Who is to be avoided counts as alive only where nobody else of
   // that role can be given work.

@@ -23,7 +23,8 @@ Router::Router(Cluster& cluster, std::unique_ptr<scheduler::Policy> policy, Rout
     : WorkerNode(cluster),
       policy_(std::move(policy)),
       options_(std::move(options)),
-      links_(options_.topology, hosts_of(cluster)) {
+      links_(options_.topology, hosts_of(cluster)),
+      queue_(classes_of(options_.scheduler), options_.scheduler.queue_max) {
   for (const Role role : {Role::kPrefill, Role::kDecode}) {
     for (const comm::NodeId node : cluster.nodes_of(role)) roster_.add(node, role);
   }
@@ -66,14 +67,16 @@ void Router::stop() {
 
 Result<std::unique_ptr<GenerateStream>> Router::submit(GenerateRequest request) {
   SLUICE_TRY(check_request(request, options_.limits));
+  const std::int32_t slo_class = SLUICE_TRY(find_class(request.slo_class));
   if (stop_asked_) return stopping();
   if (open_requests_.fetch_add(1) >= kOpenRequestsMax) {
     open_requests_.fetch_sub(1);
     return make_error(ErrorCode::kResourceExhausted, "too many requests are open");
   }
   const RequestId id = next_id_++;
-  auto stream = std::make_shared<TokenStream>(now_us());
-  commands_.push(Submission{id, std::move(request), stream});
+  const std::int64_t submitted_us = now_us();
+  auto stream = std::make_shared<TokenStream>(submitted_us);
+  commands_.push(Submission{id, std::move(request), stream, slo_class, submitted_us});
   if (ended_) {
     refuse_late();
   } else {
@@ -124,7 +127,7 @@ void Router::on_joined(comm::NodeId node) {
   leave(node, "was replaced by another process");
   Roster::Worker& worker = *roster_.find(node);
   worker = {.role = worker.role, .has_joined = true};
-  links_.forget(node);
+  forget_figures(node);
   const JoinedMessage joined{node, cluster_.hellos[node].encode()};
   for (const auto& [other, state] : roster_.workers()) {
     if (other != node && state.is_alive) (void)send(other, MessageType::kJoined, joined);
@@ -134,6 +137,7 @@ void Router::on_joined(comm::NodeId node) {
 }
 
 void Router::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
+  has_changed_ = true;
   switch (type) {
     case MessageType::kLoading:
       return take_loading(peer, payload);
@@ -145,6 +149,10 @@ void Router::on_message(comm::NodeId peer, MessageType type, Bytes payload) {
       return take_goodbye(peer, payload);
     case MessageType::kLinks:
       return take_links(peer, payload);
+    case MessageType::kStatus:
+      return take_status(peer, payload);
+    case MessageType::kPrefixes:
+      return take_prefixes(peer, payload);
     default:
       return;  // not for this role
   }
@@ -187,6 +195,8 @@ void Router::on_peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate /
     stop();
   }
   if (!was_expected) tell(roster_.name(peer) + " has ended: " + why.error().message);
+  forget_figures(peer);
+  has_changed_ = true;
   leave(peer, "went away with the request");
 }
 
@@ -209,6 +219,7 @@ void Router::on_peer_back(comm::NodeId peer) {
   Roster::Worker* worker = roster_.find(peer);
   if (worker == nullptr) return;
   worker->is_silent = false;
+  has_changed_ = true;
   if (announced_ && !shutdown_since_us_) tell(roster_.name(peer) + " answers again");
 }
 
@@ -227,6 +238,27 @@ void Router::take_links(comm::NodeId peer, Bytes payload) {
   for (const LinkChange& change : links_.take_changes()) {
     if (options_.on_link_change) options_.on_link_change(text_of(change));
   }
+}
+
+void Router::take_status(comm::NodeId peer, Bytes payload) {
+  const auto status = StatusMessage::decode(payload);
+  const Roster::Worker* worker = roster_.find(peer);
+  if (status && worker != nullptr && worker->is_alive) roster_.take(peer, *status);
+}
+
+void Router::take_prefixes(comm::NodeId peer, Bytes payload) {
+  const auto prefixes = PrefixesMessage::decode(payload);
+  const Roster::Worker* worker = roster_.find(peer);
+  if (!prefixes || worker == nullptr || !worker->is_alive) return;
+  prefixes_.evict(peer, prefixes->evicted);
+  prefixes_.store(peer, prefixes->stored);
+}
+
+// Of a process that has ended, or in whose place there is another one.
+void Router::forget_figures(comm::NodeId node) {
+  links_.forget(node);
+  prefixes_.forget(node);
+  roster_.forget_status(node);
 }
 
 void Router::tell(const std::string& sentence) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The router: places requests on workers and hands their tokens back. The only rank that users see.
 //
-// A request is placed anew, under a new id and on other workers where there are any, when what it
-// was placed on fails, falls silent or ends, as long as no token of it has reached its user. What
-// an id of before still brings is nobody's any more, so that nothing is answered twice.
+// A request waits in a queue by deadlines; a policy says where it goes and at which level, or that
+// it waits, or that it is refused. It is placed anew, under a new id and on other workers where
+// there are any, when what it was placed on fails, falls silent or ends, as long as no token of it
+// has reached its user. What an id of before still brings is nobody's any more, so that nothing is
+// answered twice.
 #pragma once
 
 #include <atomic>
@@ -14,41 +16,24 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "runtime/request/check_request.hpp"
 #include "runtime/request/generate.hpp"
 #include "runtime/router/roster.hpp"
+#include "runtime/router/router_options.hpp"
+#include "runtime/router/router_request.hpp"
 #include "runtime/router/token_stream.hpp"
 #include "runtime/transfer/link_board.hpp"
 #include "runtime/transfer/mailbox.hpp"
 #include "runtime/transfer/worker_node.hpp"
+#include "scheduler/admission.hpp"
 #include "scheduler/policy.hpp"
+#include "scheduler/prefix_index.hpp"
 
 namespace sluice::runtime {
-
-// A worker's last report, for the operator.
-struct WorkerReport {
-  comm::NodeId node = 0;
-  Role role = Role::kPrefill;
-  std::uint64_t memory_peak_bytes = 0;
-  std::uint64_t memory_file_bytes = 0;
-};
-
-// All are called on the router's thread.
-struct RouterOptions {
-  RequestLimits limits;
-  // A worker has loaded this share (0..1) of its model; until on_ready.
-  std::function<void(comm::NodeId, double)> on_loading;
-  std::function<void()> on_ready;  // every worker is ready: requests are served
-  // A sentence for the operator when a worker ends, falls silent, answers again, or has joined.
-  std::function<void(const std::string&)> on_worker_change;
-  // The same when a link's free rate has become another one.
-  std::function<void(const std::string&)> on_link_change;
-  TopologyConfig topology;  // the links that workers share
-};
 
 class Router : public WorkerNode, public Generator {
  public:
@@ -77,28 +62,15 @@ class Router : public WorkerNode, public Generator {
   const std::vector<WorkerReport>& reports() const { return reports_; }  // after run()
 
  private:
-  // A user's request, by the id of its first attempt.
-  struct Request {
-    std::shared_ptr<TokenStream> stream;
-    GenerateRequest asked;  // its prompt only until a token has reached the user
-    scheduler::Decision decision;
-    RequestId attempt = 0;  // what the workers call it; 0: on none now
-    std::int64_t attempts = 0;
-    std::set<comm::NodeId> avoid;    // who could not be reached for it, or was late
-    std::set<comm::NodeId> suspect;  // where its bytes were wrong: others first, if there are any
-    std::int64_t waiting_since_us = 0;
-    std::int64_t held_until_us = 0;  // not placed before, if there is anybody to place it on
-    std::int64_t prompt_tokens = 0;
-    std::int64_t tokens_left = 0;
-    bool prefilled = false;
-    std::int64_t next_index = 0;
-    std::map<std::int64_t, TokenMessage> early;  // tokens that overtook another
-  };
+  // By the id of its first attempt.
+  using Request = RouterRequest;
   using Requests = std::map<RequestId, Request>;
   struct Submission {
     RequestId id = 0;
     GenerateRequest request;
     std::shared_ptr<TokenStream> stream;
+    std::int32_t slo_class = 0;
+    std::int64_t submitted_us = 0;
   };
   struct Admission {
     comm::NodeId node = 0;
@@ -120,6 +92,9 @@ class Router : public WorkerNode, public Generator {
   void take_loading(comm::NodeId peer, Bytes payload);
   void take_goodbye(comm::NodeId peer, Bytes payload);
   void take_links(comm::NodeId peer, Bytes payload);
+  void take_status(comm::NodeId peer, Bytes payload);
+  void take_prefixes(comm::NodeId peer, Bytes payload);
+  void forget_figures(comm::NodeId node);
   void take(Command& command);
   void refuse_late();
   void begin_shutdown();
@@ -127,23 +102,64 @@ class Router : public WorkerNode, public Generator {
   void tell(const std::string& sentence);
   Status check_join(comm::NodeId node) const;
 
-  // router_requests.cpp
+  // router_queue.cpp
+  static std::vector<scheduler::SloClass> classes_of(const SchedulerConfig& config);
+  Result<std::int32_t> find_class(const std::string& name) const;
   void take(Submission submission);
+  scheduler::AdmissionOutlook outlook_for(std::int64_t prompt_tokens) const;
+  bool has_idle_prefill() const;
+  void wait(RequestId id);
+  std::optional<Role> missing_role() const;
+  void place_waiting();
+  void wait_for_workers(Role missing);
+  void place_queued();
+  void refuse_hopeless();
+  void refuse(RequestId id, const char* reason, double retry_after_s);
+  void reject(RequestId id, const scheduler::Decision& decision);
+
+  // router_placement.cpp
+  std::map<comm::NodeId, WorkerLoad> loads() const;
+  std::int64_t prefill_tokens_left(const Request& request) const;
+  void reckon_prefill(Request& request, const scheduler::WorkerState& worker) const;
+  scheduler::RequestShape shape_of(const Request& request) const;
+  std::int32_t level_named(const std::string& pipeline) const;
+  double correction() const;
+  scheduler::Snapshot snapshot(const std::set<comm::NodeId>& avoid) const;
+  scheduler::Snapshot snapshot_for(const Request& request) const;
+  std::span<const PrefixHash> blocks_of(Request& request, std::uint64_t salt) const;
+  void fill_cached(scheduler::Snapshot& snapshot, Request& request,
+                   std::optional<std::int32_t> level) const;
+  std::vector<std::uint64_t> decode_salts(const Request& request,
+                                          std::optional<std::int32_t> level) const;
+  std::int32_t cached_level(Request& request, comm::NodeId node) const;
+  Result<scheduler::Decision> decide(Request& request, scheduler::Snapshot& snapshot,
+                                     const scheduler::RequestShape& shape,
+                                     std::vector<scheduler::Alternative>* alternatives);
+  void place(RequestId id);
+  void begin_attempt(RequestId id, scheduler::Snapshot& snapshot,
+                     const scheduler::Decision& decision);
+  std::string pipeline_of(const Request& request, const scheduler::Decision& decision) const;
+  SubmitMessage submit_message(const Request& request) const;
+  void report_decision(RequestId id, const scheduler::Snapshot& snapshot,
+                       const scheduler::RequestShape& shape, const scheduler::Decision& decision,
+                       std::span<const scheduler::Alternative> alternatives);
+
+  // router_requests.cpp
   void take_token(comm::NodeId peer, Bytes payload);
   void take_failed(comm::NodeId peer, Bytes payload);
-  void place(RequestId id);
-  void wait_for_workers(RequestId id);
-  void place_waiting();
   void retry(RequestId id, const Error& error, const std::set<comm::NodeId>& blamed);
   void cancel(RequestId id);
-  void fail(RequestId id, const Error& error);
+  void fail(RequestId id, const Error& error, double retry_after_s = 0.0);
+  void report_outcome(RequestId id, const RequestTimeline& timeline);
   void forget(Requests::iterator request);
   void withdraw(Request& request);
+  void end_attempt(Request& request);
   Requests::iterator find_attempt(RequestId attempt);
   std::vector<RequestId> waiting_for(comm::NodeId node) const;
   void leave(comm::NodeId node, const std::string& what);
   void give_up_on_silent();
-  std::map<comm::NodeId, WorkerLoad> loads() const;
+
+  static double seconds(std::int64_t us) { return static_cast<double>(us) * 1e-6; }
 
   std::unique_ptr<scheduler::Policy> policy_;
   RouterOptions options_;
@@ -158,6 +174,11 @@ class Router : public WorkerNode, public Generator {
   Requests requests_;
   std::map<RequestId, RequestId> attempts_;  // of those under way: the request
   std::set<RequestId> waiting_;              // requests on no worker
+  scheduler::AdmissionQueue queue_;          // of them those that were on none yet
+  scheduler::PrefixIndex prefixes_;
+  bool has_changed_ = false;           // since those that wait were last asked for
+  std::int64_t asked_us_ = 0;          // when that was
+  std::int64_t missing_since_us_ = 0;  // since when a role has had nobody who can be given work
   std::vector<WorkerReport> reports_;
   std::optional<std::int64_t> shutdown_since_us_;
   Status end_;

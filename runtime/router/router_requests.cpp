@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The router's requests: placed, placed anew, answered.
+// The router's requests once they are placed: answered, failed, placed anew.
 #include <algorithm>
 
 #include "runtime/router/router.hpp"
@@ -12,8 +12,6 @@ constexpr std::int64_t kAttemptsMax = 3;
 // Each attempt that somebody was unavailable for rules out a worker, but not more of them than
 // these.
 constexpr std::int64_t kUnavailableAttemptsMax = 8;
-// How long a request waits for a worker that may come back when there is no other.
-constexpr std::int64_t kPatienceUs = 10'000'000;
 // Workers that talk to each other learn of a death before the router does. Where all who are left
 // have failed a request, it waits so long for that news before one of them gets it again.
 constexpr std::int64_t kNewsWaitUs = 500'000;
@@ -32,93 +30,6 @@ std::int64_t attempts_max(const Error& error, std::size_t workers) {
 
 }  // namespace
 
-std::map<comm::NodeId, WorkerLoad> Router::loads() const {
-  std::map<comm::NodeId, WorkerLoad> loads;
-  for (const auto& [id, request] : requests_) {
-    if (request.attempt == 0) continue;
-    if (!request.prefilled) {
-      WorkerLoad& prefill = loads[request.decision.prefill_node];
-      prefill.requests += 1;
-      prefill.queued_tokens += request.prompt_tokens;
-    }
-    WorkerLoad& decode = loads[request.decision.decode_node];
-    decode.requests += 1;
-    decode.queued_tokens += request.tokens_left;
-  }
-  return loads;
-}
-
-void Router::take(Submission submission) {
-  Request& request = requests_[submission.id];
-  request.stream = std::move(submission.stream);
-  request.asked = std::move(submission.request);
-  request.prompt_tokens = static_cast<std::int64_t>(request.asked.prompt.size());
-  request.tokens_left = request.asked.tokens_max;
-  if (shutdown_since_us_) {
-    return fail(submission.id, make_error(ErrorCode::kUnavailable, "the server is stopping"));
-  }
-  place(submission.id);
-}
-
-void Router::place(RequestId id) {
-  Request& request = requests_.at(id);
-  for (const Role role : {Role::kPrefill, Role::kDecode}) {
-    if (roster_.has_usable(role)) continue;
-    if (roster_.may_return(role)) return wait_for_workers(id);
-    return fail(id, make_error(ErrorCode::kUnavailable, roster_.why_none(role)));
-  }
-  if (now_us() < request.held_until_us) return wait_for_workers(id);
-  std::set<comm::NodeId> avoid = request.avoid;
-  for (const comm::NodeId node : request.suspect) {
-    std::set<comm::NodeId> more = avoid;
-    more.insert(node);
-    if (roster_.has_usable(roster_.find(node)->role, more)) avoid = std::move(more);
-  }
-  scheduler::Snapshot snapshot = roster_.snapshot(loads(), avoid);
-  links_.fill(snapshot, now_us());
-  const auto decision = policy_->decide(snapshot, {.prompt_tokens = request.prompt_tokens,
-                                                   .output_tokens_max = request.asked.tokens_max});
-  if (!decision) return fail(id, decision.error());
-  waiting_.erase(id);
-  request.waiting_since_us = 0;
-  request.decision = *decision;
-  // The first attempt has the request's own id; no id is given twice.
-  request.attempt = request.attempts == 0 ? id : next_id_++;
-  ++request.attempts;
-  attempts_[request.attempt] = id;
-  SubmitMessage submit;
-  submit.request = request.attempt;
-  submit.decode_node = decision->decode_node;
-  submit.tokens_max = request.asked.tokens_max;
-  submit.ignore_end = request.asked.ignore_end;
-  submit.sampling = request.asked.sampling;
-  submit.pipeline = request.asked.pipeline;
-  submit.question_tokens = request.asked.question_tokens;
-  submit.prompt = request.asked.prompt;
-  if (const Status sent = send(decision->prefill_node, MessageType::kSubmit, submit); !sent) {
-    retry(id, sent.error(), {decision->prefill_node});
-  }
-}
-
-void Router::wait_for_workers(RequestId id) {
-  Request& request = requests_.at(id);
-  if (waiting_.insert(id).second) request.waiting_since_us = now_us();
-}
-
-void Router::place_waiting() {
-  if (waiting_.empty()) return;
-  for (const RequestId id : std::vector<RequestId>(waiting_.begin(), waiting_.end())) {
-    const Request& request = requests_.at(id);
-    const bool is_late = now_us() - request.waiting_since_us >= kPatienceUs;
-    const Role missing = roster_.has_usable(Role::kPrefill) ? Role::kDecode : Role::kPrefill;
-    if (is_late && !roster_.has_usable(missing)) {
-      fail(id, make_error(ErrorCode::kUnavailable, roster_.why_none(missing)));
-    } else {
-      place(id);
-    }
-  }
-}
-
 // The attempt that is under way has failed, or cannot be waited for.
 void Router::retry(RequestId id, const Error& error, const std::set<comm::NodeId>& blamed) {
   Request& request = requests_.at(id);
@@ -132,9 +43,10 @@ void Router::retry(RequestId id, const Error& error, const std::set<comm::NodeId
   }
   auto& others_first = error.code == ErrorCode::kCorrupt ? request.suspect : request.avoid;
   others_first.insert(blamed.begin(), blamed.end());
-  const bool has_others = std::any_of(blamed.begin(), blamed.end(), [&](comm::NodeId node) {
-    return roster_.has_usable(roster_.find(node)->role, request.avoid);
-  });
+  const bool has_others =
+      blamed.empty() || std::any_of(blamed.begin(), blamed.end(), [&](comm::NodeId node) {
+        return roster_.has_usable(roster_.find(node)->role, request.avoid);
+      });
   request.held_until_us = has_others ? 0 : now_us() + kNewsWaitUs;
   request.prefilled = false;
   request.early.clear();
@@ -160,9 +72,14 @@ void Router::take_token(comm::NodeId peer, Bytes payload) {
   while (!request.early.empty() && request.early.begin()->first == request.next_index) {
     TokenMessage token = std::move(request.early.begin()->second);
     request.early.erase(request.early.begin());
-    if (request.next_index++ == 0) request.asked.prompt = {};
-    --request.tokens_left;
     token.timeline.attempts = request.attempts;
+    token.timeline.predicted_us = request.predicted_us;
+    if (request.next_index++ == 0) {
+      request.asked.prompt = {};
+      request.blocks.clear();
+      report_outcome(found->first, token.timeline);
+    }
+    --request.tokens_left;
     request.stream->push({token.token, token.finish}, token.timeline, now_us());
     if (token.finish != FinishReason::kNone) return forget(found);
   }
@@ -177,6 +94,12 @@ void Router::take_failed(comm::NodeId peer, Bytes payload) {
   const scheduler::Decision placed = request.decision;
   const bool is_of_prefill = peer == placed.prefill_node && !request.prefilled;
   if (!is_of_prefill && peer != placed.decode_node) return;
+  // Blocks that it is thought to have may be evicted meanwhile: nobody has failed.
+  if (failed->code == ErrorCode::kUnavailable && request.decode_cached_tokens > 0 &&
+      peer == placed.decode_node) {
+    prefixes_.forget(peer);
+    return retry(found->first, make_error(failed->code, failed->message), {});
+  }
   // Who says that something is unavailable means the other side, who has waited too long is short
   // of something itself, and corrupt bytes may be either's.
   std::set<comm::NodeId> blamed{is_of_prefill ? placed.decode_node : placed.prefill_node};
@@ -194,27 +117,58 @@ void Router::take_failed(comm::NodeId peer, Bytes payload) {
 // not heard.
 void Router::withdraw(Request& request) {
   if (request.attempt == 0) return;
-  for (const comm::NodeId node : {request.decision.prefill_node, request.decision.decode_node}) {
+  for (const comm::NodeId node :
+       std::set{request.decision.prefill_node, request.decision.decode_node}) {
     const Roster::Worker* worker = roster_.find(node);
     if (worker == nullptr || !worker->is_alive) continue;
     (void)send(node, MessageType::kCancel, CancelMessage{request.attempt});
   }
+  end_attempt(request);
+}
+
+void Router::end_attempt(Request& request) {
+  if (request.attempt == 0) return;
+  roster_.give_memory_back(request.decision.decode_node,
+                           request.prompt_tokens + request.asked.tokens_max);
   attempts_.erase(request.attempt);
   request.attempt = 0;
+  has_changed_ = true;
 }
 
 void Router::forget(Requests::iterator request) {
-  attempts_.erase(request->second.attempt);
+  end_attempt(request->second);
   waiting_.erase(request->first);
+  queue_.remove(request->first);
   requests_.erase(request);
   open_requests_.fetch_sub(1);
 }
 
-void Router::fail(RequestId id, const Error& error) {
+void Router::fail(RequestId id, const Error& error, double retry_after_s) {
   const auto found = requests_.find(id);
   if (found == requests_.end()) return;
-  found->second.stream->fail(error);
+  const Request& request = found->second;
+  if (request.attempts > 0 && request.next_index == 0) report_outcome(id, {});
+  request.stream->fail(error, retry_after_s);
   forget(found);
+}
+
+void Router::report_outcome(RequestId id, const RequestTimeline& timeline) {
+  if (!options_.on_outcome) return;
+  const Request& request = requests_.at(id);
+  const scheduler::SloClass& slo = queue_.classes()[static_cast<std::size_t>(request.slo_class)];
+  const bool is_answered = request.next_index > 0;
+  const double before_s = seconds(request.placed_us - request.submitted_us);
+  const double predicted_s = seconds(request.predicted_us);
+  const double measured_s = is_answered ? seconds(now_us() - request.submitted_us) : 0.0;
+  options_.on_outcome({.request = id,
+                       .attempts = request.attempts,
+                       .slo_class = slo.name,
+                       .slo_s = slo.ttft_s,
+                       .decision = request.decision,
+                       .predicted_s = predicted_s,
+                       .measured_s = measured_s,
+                       .before_s = before_s,
+                       .timeline = timeline});
 }
 
 void Router::cancel(RequestId id) {

@@ -23,12 +23,18 @@ struct Heard {
   std::vector<std::byte> payload;
 };
 
+struct PlayedOptions {
+  runtime::RouterOptions router = {};                   // its limits are the played model's
+  std::unique_ptr<scheduler::Policy> policy = nullptr;  // null: least_loaded
+  std::uint64_t pipeline_hash = 0;                      // of the cluster
+};
+
 class PlayedWorkers {
  public:
   static constexpr comm::NodeId kRouter = 0;
 
   // Ranks 1 and 2 prefill, 3 and 4 decode; all have said that they are ready.
-  PlayedWorkers() : world_(comm::sim::make_world({})) {
+  explicit PlayedWorkers(PlayedOptions played = {}) : world_(comm::sim::make_world({})) {
     for (comm::NodeId node = 0; node < 5; ++node) transports_.push_back(open(node));
     cluster_.router = kRouter;
     for (comm::NodeId node = 0; node < 5; ++node) {
@@ -37,17 +43,19 @@ class PlayedWorkers {
                    : node < 3 ? runtime::Role::kPrefill
                               : runtime::Role::kDecode;
       hello.address = transports_[node]->address();
+      hello.pipeline_hash = played.pipeline_hash;
       cluster_.hellos.push_back(hello);
       if (node == kRouter) continue;
       meet(node, *transports_[node]);
       EXPECT_TRUE(transports_[0]->connect(node, hello.address).has_value());
     }
     cluster_.transport = std::move(transports_[0]);
-    runtime::RouterOptions options;
+    runtime::RouterOptions options = std::move(played.router);
     options.limits = {1000, 100};
     options.on_worker_change = [this](const std::string& text) { changes.push_back(text); };
-    router = std::make_unique<runtime::Router>(
-        cluster_, scheduler::create_policy("least_loaded").value(), std::move(options));
+    auto policy = played.policy != nullptr ? std::move(played.policy)
+                                           : scheduler::create_policy("least_loaded").value();
+    router = std::make_unique<runtime::Router>(cluster_, std::move(policy), std::move(options));
     router->begin();
     for (comm::NodeId node = 1; node < 5; ++node) say_ready(node);
     run_for(10'000);
@@ -125,12 +133,18 @@ class PlayedWorkers {
                       [&](const Heard& one) { return one.worker == worker && one.type == type; }));
   }
 
-  std::unique_ptr<runtime::GenerateStream> submit() {
+  static runtime::GenerateRequest request_of(std::size_t prompt_tokens) {
     runtime::GenerateRequest request;
-    request.prompt = {1, 2, 3};
+    for (std::size_t i = 0; i < prompt_tokens; ++i) {
+      request.prompt.push_back(static_cast<runtime::TokenId>(1 + i % 90));
+    }
     request.tokens_max = 8;
-    return std::move(router->submit(request).value());
+    return request;
   }
+  std::unique_ptr<runtime::GenerateStream> submit(runtime::GenerateRequest request) {
+    return std::move(router->submit(std::move(request)).value());
+  }
+  std::unique_ptr<runtime::GenerateStream> submit() { return submit(request_of(3)); }
 
   std::set<comm::NodeId> muted;
   std::vector<Heard> heard;  // beats aside

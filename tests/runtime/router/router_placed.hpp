@@ -14,6 +14,8 @@ inline constexpr std::int64_t kSecond = 1'000'000;
 
 class RouterPlaced : public testing::Test {
  protected:
+  explicit RouterPlaced(tests::PlayedOptions played = {}) : workers(std::move(played)) {}
+
   // The one request's submission, which must have come since.
   std::pair<comm::NodeId, SubmitMessage> placed() {
     workers.run_for(5 * kMillisecond);

@@ -80,7 +80,7 @@ TEST_F(RouterPlaced, OnWhoFailedItAfterAWhileWhenHeLivesAndIsTheOnlyOne) {
   workers.say_failed(3, first.request, ErrorCode::kUnavailable);
   const auto [prefill_again, second] = placed();
   workers.say_failed(4, second.request, ErrorCode::kUnavailable);
-  workers.run_for(600 * kMillisecond);
+  workers.run_for(700 * kMillisecond);
   const auto [prefill_last, third] = placed();
   EXPECT_EQ(prefill_last, 1U);
   expect_whole_answer(*stream, third.decode_node, third.request);

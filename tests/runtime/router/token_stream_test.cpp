@@ -34,6 +34,15 @@ TEST(TokenStream, AnErrorComesAfterWhatWasDelivered) {
   tokens->fail({ErrorCode::kUnavailable, "gone"});
   EXPECT_EQ(tokens->next()->token, 5);
   EXPECT_EQ(tokens->next().error().message, "gone");
+  EXPECT_EQ(tokens->retry_after_s(), 0.0);
+}
+
+TEST(TokenStream, WhoIsRefusedIsToldWhenToComeAgain) {
+  auto tokens = std::make_shared<TokenStream>(1000);
+  const auto stream = make_generate_stream(tokens, [] {});
+  tokens->fail({ErrorCode::kResourceExhausted, "full"}, 2.5);
+  EXPECT_EQ(stream->next().error().code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(stream->retry_after_s(), 2.5);
 }
 
 TEST(TokenStream, DroppingItCancelsOnce) {
