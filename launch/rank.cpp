@@ -175,7 +175,8 @@ Status join(const RankOptions& options) {
   const auto address = SLUICE_TRY(runtime::parse_join_address(options.join));
   const auto rank = static_cast<comm::NodeId>(options.rank);
   Prepared prepared = prepare(options, rank);
-  const runtime::ClusterConfig config = SLUICE_TRY(std::move(prepared.config));
+  if (!prepared.config) return prepared.config.error();
+  const runtime::ClusterConfig& config = *prepared.config;
   SLUICE_TRY(arm(options, rank));
   constexpr std::chrono::seconds kPatience{10};
   auto cluster = SLUICE_TRY(
