@@ -16,7 +16,9 @@
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/prefill/prefill_loop.hpp"
 #include "runtime/prefill/prefill_worker.hpp"
+#include "runtime/router/decision_log.hpp"
 #include "runtime/router/join_socket.hpp"
+#include "runtime/router/metrics.hpp"
 #include "runtime/telemetry/progress_bar.hpp"
 
 namespace sluice::launch {
@@ -29,8 +31,11 @@ void print_note(const char* kind, const std::string& sentence) {
 Status run_prefill(runtime::Cluster& cluster, const LoadedModel& model) {
   const runtime::ClusterConfig& config = model.config;
   const runtime::PrefillLoopOptions options{config.prefill, config.pipeline.encode_threads,
-                                            runtime::kv_shape_of(model.file->spec()), cluster.host};
-  runtime::PrefillWorker worker(cluster, runtime::prefill_worker_options(config), *model.pipelines,
+                                            runtime::kv_shape_of(model.file->spec()), cluster.host,
+                                            config.scheduler.prefix_block_tokens};
+  auto worker_options = runtime::prefill_worker_options(config);
+  worker_options.levels = model.levels;
+  runtime::PrefillWorker worker(cluster, std::move(worker_options), *model.pipelines,
                                 [&](std::function<void(runtime::PrefillEvent)> emit) {
                                   return std::make_unique<runtime::PrefillLoop>(
                                       *model.file, options, std::move(emit));
@@ -43,6 +48,10 @@ Status run_decode(runtime::Cluster& cluster, const LoadedModel& model,
   const auto end_tokens = model.tokenizer->end_of_text();
   auto options = runtime::decode_worker_options(model.config, model.file->spec().vocab, end_tokens);
   options.warn = [](const std::string& sentence) { print_note("memory", sentence); };
+  options.levels = model.levels;
+  options.prefix_salt = [&model](const std::string& pipeline) {
+    return model.pipelines->prefix_salt(pipeline);
+  };
   runtime::DecodeWorker worker(
       cluster, std::move(options), model.pipelines->decoder(), std::move(pool),
       [&](runtime::KvPool& pages, std::function<void(runtime::DecodeEvent)> emit) {
@@ -90,9 +99,39 @@ std::unique_ptr<runtime::JoinServer> listen_for_joins(runtime::Router& router,
   return nullptr;
 }
 
+// What is decided and what comes of it: counted, and logged where the cluster file names a file.
+Result<std::unique_ptr<runtime::DecisionLog>> open_decision_log(const LoadedModel& model) {
+  const runtime::SchedulerConfig& config = model.config.scheduler;
+  if (config.decision_log.empty()) return std::unique_ptr<runtime::DecisionLog>();
+  runtime::DecisionLogOptions options;
+  options.warn = [](const std::string& sentence) { print_note("decision log", sentence); };
+  auto log = SLUICE_TRY(runtime::DecisionLog::open(config.decision_log, std::move(options)));
+  log->started(config.policy, model.levels.get());
+  return log;
+}
+
+// Both outlive the router; the log may be null.
+void observe(runtime::Metrics& metrics, runtime::DecisionLog* log,
+             runtime::RouterOptions& options) {
+  options.correction = [&metrics] { return metrics.correction(); };
+  options.wants_alternatives = log != nullptr;
+  options.on_decision = [&metrics, log](const runtime::DecisionReport& report) {
+    metrics.decided(report);
+    if (log != nullptr) log->decided(report);
+  };
+  options.on_outcome = [&metrics, log](const runtime::OutcomeReport& report) {
+    metrics.ended(report);
+    if (log != nullptr) log->ended(report);
+  };
+}
+
 Status run_router(runtime::Cluster& cluster, const LoadedModel& model, const Front& front,
                   bool accept_joins) {
-  auto policy = SLUICE_TRY(scheduler::create_policy(model.config.scheduler.policy));
+  scheduler::PolicyOptions policy_options;
+  policy_options.local_tokens_max = model.config.scheduler.local_tokens_max;
+  auto policy = SLUICE_TRY(scheduler::create_policy(model.config.scheduler.policy, policy_options));
+  const auto decision_log = SLUICE_TRY(open_decision_log(model));
+  runtime::Metrics metrics;
   LoadingBar bar(cluster.hellos.size() - 1);
   std::atomic<bool> stopping = false;
   const auto announce_stop = [&stopping] {
@@ -106,6 +145,9 @@ Status run_router(runtime::Cluster& cluster, const LoadedModel& model, const Fro
   options.limits = {model.context_tokens, model.file->spec().vocab};
   options.on_loading = [&](comm::NodeId node, double done) { bar.update(node, done); };
   options.topology = model.config.topology;
+  options.scheduler = model.config.scheduler;
+  options.levels = model.levels;
+  observe(metrics, decision_log.get(), options);
   options.on_worker_change = [](const std::string& text) { print_note("cluster", text); };
   options.on_link_change = [](const std::string& text) { print_note("link", text); };
   std::unique_ptr<runtime::JoinServer> joins;
@@ -113,7 +155,7 @@ Status run_router(runtime::Cluster& cluster, const LoadedModel& model, const Fro
     bar.finish();
     if (accept_joins) joins = listen_for_joins(*self, model.config.router);
     front_thread = std::thread([&] {
-      front_status = front(*self, model, stopping);
+      front_status = front({*self, model, metrics, stopping});
       self->stop();
     });
   };

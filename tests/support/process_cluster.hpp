@@ -86,7 +86,8 @@ class ProcessCluster {
       }
       case Role::kPrefill: {
         const PrefillLoopOptions options{config.prefill, config.pipeline.encode_threads,
-                                         kv_shape_of(model.spec()), cluster.host};
+                                         kv_shape_of(model.spec()), cluster.host,
+                                         config.scheduler.prefix_block_tokens};
         PrefillWorker worker(cluster, prefill_worker_options(config), *pipelines_,
                              [&](std::function<void(PrefillEvent)> emit) {
                                return std::make_unique<PrefillLoop>(model, options,
