@@ -69,7 +69,7 @@ struct SloClassConfig {
 };
 
 struct SchedulerConfig {
-  std::string policy = "least_loaded";
+  std::string policy = "link_aware";
   std::string levels;        // the level table; empty: beside the model's profile, if it is there
   std::string decision_log;  // a file, one JSON object per line; empty: none
   std::vector<SloClassConfig> classes = {SloClassConfig{}};  // the first is the default

@@ -38,7 +38,7 @@ TEST(Config, DefaultsAreThoseOfTheStruct) {
   EXPECT_EQ(config.decode.kv_memory_bytes, std::size_t{1} << 30);
   EXPECT_EQ(config.decode.slot_memory_bytes, std::size_t{64} << 20);
   EXPECT_EQ(config.transport.memory, "auto");
-  EXPECT_EQ(config.scheduler.policy, "least_loaded");
+  EXPECT_EQ(config.scheduler.policy, "link_aware");
   EXPECT_TRUE(config.topology.uplinks.empty());
 }
 
