@@ -55,6 +55,12 @@ const char* name_of(MessageType type) {
       return "Links";
     case MessageType::kJoined:
       return "Joined";
+    case MessageType::kPrefixes:
+      return "Prefixes";
+    case MessageType::kStatus:
+      return "Status";
+    case MessageType::kDrain:
+      return "Drain";
   }
   return "?";
 }
