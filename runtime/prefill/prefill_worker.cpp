@@ -26,6 +26,7 @@ constexpr std::int64_t kStatusIntervalUs = 250'000;
 PrefillWorkerOptions prefill_worker_options(const ClusterConfig& config) {
   return {.chunk_tokens = config.prefill.chunk_tokens,
           .push = {},
+          .prefix_block_tokens = config.scheduler.prefix_block_tokens,
           .levels = {},
           .adapt_levels = config.scheduler.adapt_levels};
 }
@@ -68,9 +69,29 @@ void PrefillWorker::take_submit(Bytes payload) {
   if (std::erase(cancelled_early_, id) != 0) return;
   Request& request = requests_[id];
   request.target = job->submit.decode_node;
+  request.blocks = prefix_blocks(job->submit);
   request.steering = job->steering;
   request.job = std::move(*job);
   waiting_.push_back(id);
+}
+
+// Empty: nothing of what its pipeline's frames bring can serve other prompts.
+std::vector<PrefixHash> PrefillWorker::prefix_blocks(const SubmitMessage& submit) const {
+  if (options_.prefix_block_tokens == 0) return {};
+  const auto salt = pipelines_.prefix_salt(submit.pipeline);
+  if (!salt) return {};
+  return block_hashes(submit.prompt, options_.prefix_block_tokens, *salt);
+}
+
+// Frames begin there: what is before it, the target is said to have. The last block of a prompt is
+// sent even so, if only for its last token, so that there is something to send.
+std::int64_t PrefillWorker::first_token(const SubmitMessage& submit) const {
+  const std::int64_t block = options_.prefix_block_tokens;
+  if (block == 0 || submit.decode_cached_tokens <= 0 || !pipelines_.prefix_salt(submit.pipeline)) {
+    return 0;
+  }
+  const auto last = static_cast<std::int64_t>(submit.prompt.size()) - 1;
+  return std::min(submit.decode_cached_tokens, last) / block * block;
 }
 
 // Which frames the request becomes, and whether it can be served at all.
@@ -88,7 +109,7 @@ Result<PrefillJob> PrefillWorker::plan(SubmitMessage submit) {
     return make_error(ErrorCode::kInvalidArgument, "the question is longer than the prompt");
   }
   job.pipeline = SLUICE_TRY(pipelines_.find(submit.pipeline));
-  job.plan = plan_frames(*job.pipeline, tokens, options_.chunk_tokens);
+  job.plan = plan_frames(*job.pipeline, tokens, options_.chunk_tokens, first_token(submit));
   if (job.plan.bytes > cluster_.memory.bytes) {
     return make_error(ErrorCode::kInvalidArgument, "the prompt's KV of " +
                                                        std::to_string(job.plan.bytes) +
@@ -160,6 +181,8 @@ Status PrefillWorker::start(RequestId id, Request& request) {
         std::max<std::uint64_t>(push.want.frame_bytes_largest, frame.bytes_max);
   }
   push.want.range = job.plan.range;
+  push.want.cached_tokens = job.plan.frames.front().first_token;
+  push.want.blocks = request.blocks;
   job.staging = SLUICE_TRY(engine_.open(push));
   request.is_open = true;
   request.is_computing = true;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/frames/pipeline_set.hpp"
+#include "runtime/kv/prefix_cache.hpp"
 #include "runtime/prefill/link_cards.hpp"
 #include "runtime/prefill/prefill_compute.hpp"
 #include "runtime/telemetry/codec_slowness.hpp"
@@ -25,6 +26,7 @@ namespace sluice::runtime {
 struct PrefillWorkerOptions {
   std::int64_t chunk_tokens = 512;  // that the computation takes at a time: frames end there
   PushOptions push;
+  std::int64_t prefix_block_tokens = 0;  // that decode workers keep of prompts; 0: they keep none
   // Null: every request keeps the level it came with.
   std::shared_ptr<const scheduler::LevelTable> levels = {};
   bool adapt_levels = true;
@@ -46,10 +48,11 @@ class PrefillWorker : public WorkerNode {
  private:
   struct Request {
     comm::NodeId target = 0;
-    PrefillJob job;             // until it is the computation's
-    bool is_open = false;       // the engine has a handoff of it
-    bool is_computing = false;  // the computation still writes the staging memory
-    bool is_settled = false;    // the router knows of its end, or needs not
+    std::vector<PrefixHash> blocks;  // that the target may keep of its prompt, or has
+    PrefillJob job;                  // until it is the computation's
+    bool is_open = false;            // the engine has a handoff of it
+    bool is_computing = false;       // the computation still writes the staging memory
+    bool is_settled = false;         // the router knows of its end, or needs not
     std::shared_ptr<LevelSteering> steering;
   };
   using Requests = std::map<RequestId, Request>;
@@ -64,6 +67,8 @@ class PrefillWorker : public WorkerNode {
 
   void take_submit(Bytes payload);
   Result<PrefillJob> plan(SubmitMessage submit);
+  std::vector<PrefixHash> prefix_blocks(const SubmitMessage& submit) const;
+  std::int64_t first_token(const SubmitMessage& submit) const;
   void take_cancel(Bytes payload);
   void take(PrefillEvent& event);
   void take_loaded(const PrefillEvent::Loaded& loaded);
