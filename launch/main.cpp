@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "launch/codec.hpp"
+#include "launch/decisions.hpp"
 #include "launch/diagnose.hpp"
 #include "launch/doctor.hpp"
 #include "launch/environment.hpp"
@@ -140,6 +141,8 @@ int main(int argc, char** argv) {
   add_eval(app, eval, chosen);
   sluice::launch::ProfileOptions profile;
   add_profile(app, profile, chosen);
+  sluice::launch::DecisionsOptions decisions;
+  add_decisions(app, decisions, chosen);
   CLI11_PARSE(app, argc, argv);
 
   if (app.got_subcommand("serve")) return sluice::launch::run_serve(serve);

@@ -13,6 +13,7 @@
 #include "runtime/config/config.hpp"
 #include "runtime/frames/pipeline_set.hpp"
 #include "runtime/model/model_file.hpp"
+#include "runtime/router/metrics.hpp"
 #include "runtime/router/router.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 #include "scheduler/level_table.hpp"
@@ -54,10 +55,16 @@ struct RankOptions {
 };
 Result<runtime::ClusterConfig> load_config(const RankOptions& options);
 
-// Runs on the router's rank in a thread of its own, once all workers are ready. The cluster stops
-// when it returns. `stopping` becomes true (and notifies) when the cluster ends before.
-using Front = std::function<Status(runtime::Generator& generator, const LoadedModel& model,
-                                   const std::atomic<bool>& stopping)>;
+// A cluster whose workers are ready, as the router's rank has it.
+struct Serving {
+  runtime::Generator& generator;
+  const LoadedModel& model;
+  runtime::Metrics& metrics;
+  const std::atomic<bool>& stopping;  // becomes true, and notifies, when the cluster ends
+};
+
+// Runs on the router's rank in a thread of its own. The cluster stops when it returns.
+using Front = std::function<Status(const Serving&)>;
 
 // Collective over the ranks of an mpirun, unless it joins a running cluster. Errors are printed
 // once, by one rank. The exit code.

@@ -133,13 +133,13 @@ Status run_local(const RunOptions& options) {
 
 int run_run(const RunOptions& options) {
   if (!options.local) {
-    return run_rank({.config = options.config,
-                     .pipeline = options.pipeline,
-                     .accept_joins = options.accept_joins,
-                     .fault = options.fault,
-                     .fault_rank = options.fault_rank},
-                    [&](runtime::Generator& generator, const LoadedModel& model,
-                        const std::atomic<bool>&) { return answer(options, generator, model); });
+    return run_rank(
+        {.config = options.config,
+         .pipeline = options.pipeline,
+         .accept_joins = options.accept_joins,
+         .fault = options.fault,
+         .fault_rank = options.fault_rank},
+        [&](const Serving& serving) { return answer(options, serving.generator, serving.model); });
   }
   const Status status = run_local(options);
   if (!status) print_error(status.error());

@@ -10,8 +10,8 @@
 namespace sluice::launch {
 namespace {
 
-Status serve_http(runtime::Generator& generator, const LoadedModel& model,
-                  const std::atomic<bool>& stopping) {
+Status serve_http(const Serving& serving) {
+  const LoadedModel& model = serving.model;
   const runtime::ModelInfo info{.name = model.file->spec().name,
                                 .chat_template = model.chat_template(),
                                 .context_tokens = model.context_tokens,
@@ -19,12 +19,15 @@ Status serve_http(runtime::Generator& generator, const LoadedModel& model,
                                   SLUICE_TRY(model.pipelines->find(name));
                                   return {};
                                 }};
-  auto server = SLUICE_TRY(
-      runtime::HttpServer::start(model.config.router, generator, *model.tokenizer, info));
+  runtime::HttpOptions options;
+  options.metrics = [&serving] { return serving.metrics.text(); };
+  options.on_answered = [&serving](int http_status) { serving.metrics.answered(http_status); };
+  auto server = SLUICE_TRY(runtime::HttpServer::start(model.config.router, serving.generator,
+                                                      *model.tokenizer, info, std::move(options)));
   std::fprintf(stderr, "sluice: serving %s on http://%s:%d\n",
                runtime::printable(info.name).c_str(), model.config.router.host.c_str(),
                int{server->port()});
-  stopping.wait(false);
+  serving.stopping.wait(false);
   server->stop();
   return {};
 }

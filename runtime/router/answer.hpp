@@ -32,6 +32,9 @@ class Answer {
   // Complete after the last piece, unless a stop string cut the answer short.
   RequestTimeline timeline() const { return stream_->timeline(); }
 
+  // When kResourceExhausted has ended it: after how many seconds to come again; 0: not known.
+  double retry_after_s() const { return stream_->retry_after_s(); }
+
   // So far, the end token included.
   std::int64_t tokens() const { return tokens_; }
 

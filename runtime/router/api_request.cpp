@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/router/api_request.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "runtime/router/api_prompt.hpp"
@@ -15,6 +16,8 @@ constexpr double kTemperatureMax = 100.0;
 // Stop strings are searched for after every token.
 constexpr std::size_t kStopsMax = 16;
 constexpr std::size_t kStopBytesMax = 1024;
+constexpr std::size_t kClassBytesMax = 64;
+constexpr double kKlMax = 100.0;  // nats per token: nothing is left of the answer
 
 Status read_stops(ApiBody& body, std::vector<std::string>& stops) {
   const Json* const value = body.find("stop");
@@ -164,11 +167,24 @@ Status read_pipeline(ApiBody& body, const ModelInfo& model, GenerateRequest& gen
   return {};
 }
 
+// What the request's user expects; whether there is such a class, the generator says.
+Status read_objective(ApiBody& body, GenerateRequest& generate) {
+  generate.slo_class = SLUICE_TRY(body.text("slo_class")).value_or("");
+  if (generate.slo_class.size() > kClassBytesMax) {
+    return bad_request("\"slo_class\" has more than " + std::to_string(kClassBytesMax) + " bytes");
+  }
+  const double kl_max = SLUICE_TRY(body.number("kl_max", -1.0, 0.0, kKlMax));
+  // 0 asks for no loss at all; in a GenerateRequest it says that nothing was asked.
+  if (kl_max >= 0.0) generate.kl_max = std::max(kl_max, std::numeric_limits<double>::min());
+  return {};
+}
+
 Result<ApiRequest> finish_request(ApiBody& body, const ModelInfo& model, std::uint64_t random_seed,
                                   ApiRequest request) {
   SLUICE_TRY(read_stream(body, request));
   SLUICE_TRY(read_length(body, model, request));
   SLUICE_TRY(read_pipeline(body, model, request.generate));
+  SLUICE_TRY(read_objective(body, request.generate));
   SLUICE_TRY(read_stops(body, request.stops));
   SLUICE_TRY(read_sampling(body, random_seed, request.generate.sampling));
   request.generate.ignore_end = SLUICE_TRY(body.flag("ignore_eos", false));

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <string_view>
@@ -27,7 +28,12 @@ using httplib::Response;
 // A prompt of a million tokens is about 5 MB of text, and JSON may escape every character.
 constexpr std::size_t kBodyBytesMax = std::size_t{32} << 20;
 constexpr std::size_t kRequestIdBytesMax = 256;
+// What is not served within an hour is not worth waiting for.
+constexpr double kRetryAfterMaxS = 3600.0;
+constexpr int kOk = 200;
+constexpr int kClientHungUp = 499;  // as nginx has it; nobody gets it
 constexpr const char* kJson = "application/json";
+constexpr const char* kMetricsText = "text/plain; version=0.0.4; charset=utf-8";
 constexpr const char* kWrongEncoding =
     "the request body may be compressed by gzip, deflate or br only";
 
@@ -49,9 +55,14 @@ std::string random_id(const char* prefix) {
   return id;
 }
 
-void answer_error(Response& response, int status, const Error& error) {
+// `retry_after_s`: of a 429, rounded up to whole seconds, at least one.
+void answer_error(Response& response, int status, const Error& error, double retry_after_s = 0.0) {
   response.status = status;
-  if (status == 429) response.set_header("Retry-After", "1");
+  if (status == 429) {
+    const bool is_longer = retry_after_s > 1.0;
+    const double seconds = is_longer ? std::ceil(std::min(retry_after_s, kRetryAfterMaxS)) : 1.0;
+    response.set_header("Retry-After", std::to_string(static_cast<std::int64_t>(seconds)));
+  }
   response.set_content(error_json(status, error), kJson);
 }
 
@@ -79,9 +90,18 @@ struct Work {
   bool include_usage = false;
   bool include_usage_always = false;
   bool with_timings = false;
+  int status = kClientHungUp;  // until there is an end
+  std::function<void(int)> on_answered;
   std::atomic<bool> is_hung_up{false};
   std::unique_ptr<Answer> answer;
   std::unique_ptr<DisconnectWatch::Guard> guard;
+
+  Work() = default;
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+  ~Work() {
+    if (on_answered) on_answered(status);
+  }
 
   Result<AnswerPiece> next() {
     Result<AnswerPiece> piece = answer->next();
@@ -89,6 +109,7 @@ struct Work {
     if (!piece && is_hung_up) {
       return make_error(ErrorCode::kCancelled, "the client hung up or the server is stopping");
     }
+    if (!piece) status = http_status(piece.error().code);
     return piece;
   }
 
@@ -107,6 +128,8 @@ class HttpServerImpl : public HttpServer {
         tokenizer_(tokenizer),
         model_(std::move(model)),
         watch_(std::move(watch)),
+        metrics_(options.metrics),
+        on_answered_(options.on_answered),
         server_(options.connections_max, options.request_time_max) {}
   ~HttpServerImpl() override { stop(); }
 
@@ -153,7 +176,12 @@ class HttpServerImpl : public HttpServer {
     get("/v1/models", models_json(model_, now_s()));
     get("/health", "{\"status\":\"ok\"}");
     get("/version", "{\"version\":\"" SLUICE_VERSION "\"}");
-    server_.set_pre_routing_handler([](const Request& request, Response& response) {
+    if (metrics_) {
+      server_.Get("/metrics", [this](const Request&, Response& response) {
+        response.set_content(metrics_(), kMetricsText);
+      });
+    }
+    server_.set_pre_routing_handler([this](const Request& request, Response& response) {
       return refuse(request, response) ? ConnectionServer::HandlerResponse::Handled
                                        : ConnectionServer::HandlerResponse::Unhandled;
     });
@@ -220,7 +248,7 @@ class HttpServerImpl : public HttpServer {
 
   // True when the request was answered here, before its body is read; the connection then ends,
   // since the body would be taken for the next request.
-  static bool refuse(const Request& request, Response& response) {
+  bool refuse(const Request& request, Response& response) const {
     const auto is_one_of = [&](std::initializer_list<const char*> paths) {
       return std::find(paths.begin(), paths.end(), request.path) != paths.end();
     };
@@ -234,6 +262,7 @@ class HttpServerImpl : public HttpServer {
     const char* allowed = nullptr;
     if (is_one_of({"/v1/completions", "/v1/chat/completions", "/tokenize"})) allowed = "POST";
     if (is_one_of({"/v1/models", "/health", "/version"})) allowed = "GET";
+    if (metrics_ && is_one_of({"/metrics"})) allowed = "GET";
     const bool is_head = request.method == "HEAD" && allowed == std::string_view("GET");
     if (allowed == nullptr) {
       answer_error(response, make_error(ErrorCode::kNotFound,
@@ -267,16 +296,17 @@ class HttpServerImpl : public HttpServer {
   }
 
   void generate(Result<ApiRequest> parsed, Response& response) {
-    if (!parsed) return answer_error(response, parsed.error());
-    const bool is_chat = parsed->is_chat;
     const auto work = std::make_shared<Work>();
+    work->on_answered = on_answered_;
+    if (!parsed) return fail(*work, response, parsed.error());
+    const bool is_chat = parsed->is_chat;
     work->head = {random_id(is_chat ? "chatcmpl-" : "cmpl-"), now_s(), model_.name, is_chat};
     work->usage.prompt_tokens = static_cast<std::int64_t>(parsed->generate.prompt.size());
     work->include_usage = parsed->include_usage;
     work->include_usage_always = parsed->include_usage_always;
     work->with_timings = parsed->timings;
     auto stream = generator_.submit(std::move(parsed->generate));
-    if (!stream) return answer_error(response, stream.error());
+    if (!stream) return fail(*work, response, stream.error());
     work->answer = std::make_unique<Answer>(std::move(*stream), tokenizer_,
                                             std::move(parsed->stops), !is_chat);
     work->guard = watch_->watch(ConnectionServer::current_socket(), [raw = work.get()] {
@@ -290,21 +320,30 @@ class HttpServerImpl : public HttpServer {
     }
   }
 
+  // Before anything was answered. A client that has hung up is counted as that.
+  static void fail(Work& work, Response& response, const Error& error) {
+    const int status = http_status(error.code);
+    if (!work.is_hung_up) work.status = status;
+    const double retry_after_s = work.answer == nullptr ? 0.0 : work.answer->retry_after_s();
+    answer_error(response, status, error, retry_after_s);
+  }
+
   static void answer_whole(Work& work, Response& response) {
     AnswerPiece whole;
     while (whole.finish == FinishReason::kNone) {
       const Result<AnswerPiece> piece = work.next();
-      if (!piece) return answer_error(response, piece.error());
+      if (!piece) return fail(work, response, piece.error());
       whole.text += piece->text;
       whole.finish = piece->finish;
     }
+    work.status = kOk;
     response.set_content(answer_json(work.head, whole, work.usage, work.timings(whole)), kJson);
   }
 
   static void answer_stream(const std::shared_ptr<Work>& work, Response& response) {
     // The status line waits for the first token: until then an error still gets its own status.
     Result<AnswerPiece> first = work->next();
-    if (!first) return answer_error(response, first.error());
+    if (!first) return fail(*work, response, first.error());
     response.set_header("Cache-Control", "no-cache");
     response.set_header("X-Accel-Buffering", "no");
     const auto pending = std::make_shared<std::optional<AnswerPiece>>(std::move(*first));
@@ -341,6 +380,7 @@ class HttpServerImpl : public HttpServer {
     if (piece->finish == FinishReason::kNone) return true;
     if (work.include_usage && !write_event(sink, usage_json(work.head, work.usage))) return false;
     if (!write_event(sink, "[DONE]")) return false;
+    work.status = kOk;
     sink.done();
     return true;
   }
@@ -349,6 +389,8 @@ class HttpServerImpl : public HttpServer {
   const Tokenizer& tokenizer_;
   const ModelInfo model_;
   const std::unique_ptr<DisconnectWatch> watch_;
+  const std::function<std::string()> metrics_;
+  const std::function<void(int)> on_answered_;
   ConnectionServer server_;
   std::thread thread_;
   std::uint16_t port_ = 0;

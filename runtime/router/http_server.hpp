@@ -5,7 +5,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "kernels/core/result.hpp"
 #include "runtime/config/config.hpp"
@@ -22,6 +24,10 @@ struct HttpOptions {
   std::size_t connections_max = kOpenRequestsMax + 256;
   // From a request's first byte to its last.
   std::chrono::milliseconds request_time_max = std::chrono::seconds(60);
+  // GET /metrics, as text in Prometheus' exposition format; any thread. Empty: there is none.
+  std::function<std::string()> metrics = {};
+  // A completion or chat has ended, with this status; any thread. 499: its client hung up.
+  std::function<void(int)> on_answered = {};
 };
 
 class HttpServer {

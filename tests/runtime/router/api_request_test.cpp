@@ -81,6 +81,31 @@ TEST(CompletionRequest, MayChooseAPipeline) {
   EXPECT_FALSE(completion(R"({"prompt": "a", "pipeline": "int4"})").has_value());
 }
 
+TEST(CompletionRequest, MaySayWhatItsUserExpects) {
+  const ApiRequest usual = parsed(completion(R"({"prompt": "a"})"));
+  EXPECT_EQ(usual.generate.slo_class, "");
+  EXPECT_EQ(usual.generate.kl_max, 0.0);
+  const ApiRequest asked =
+      parsed(completion(R"({"prompt": "a", "slo_class": "batch", "kl_max": 0.02})"));
+  EXPECT_EQ(asked.generate.slo_class, "batch");
+  EXPECT_EQ(asked.generate.kl_max, 0.02);
+  // No loss at all is something else than nothing said.
+  const double none = parsed(completion(R"({"prompt": "a", "kl_max": 0})")).generate.kl_max;
+  EXPECT_GT(none, 0.0);
+  EXPECT_LT(none, 1e-300);
+  const ApiRequest in_chat = parsed(
+      chat(R"({"messages": [{"role": "user", "content": "a"}], "slo_class": "x", "kl_max": 1})"));
+  EXPECT_EQ(in_chat.generate.slo_class, "x");
+  EXPECT_EQ(in_chat.generate.kl_max, 1.0);
+  const std::string long_name(65, 'a');
+  for (const std::string& bad :
+       {std::string(R"("slo_class": 4)"), R"("slo_class": ")" + long_name + "\"",
+        std::string(R"("kl_max": -0.1)"), std::string(R"("kl_max": "low")"),
+        std::string(R"("kl_max": 101)")}) {
+    EXPECT_FALSE(completion("{\"prompt\": \"a\", " + bad + "}").has_value()) << bad;
+  }
+}
+
 TEST(CompletionRequest, FormsOfThePrompt) {
   EXPECT_EQ(parsed(completion(R"({"prompt": [97, 98]})")).generate.prompt, (Ids{'a', 'b'}));
   EXPECT_EQ(parsed(completion(R"({"prompt": [[97, 98]]})")).generate.prompt, (Ids{'a', 'b'}));

@@ -115,6 +115,9 @@ class FakeStream : public GenerateStream {
     });
   }
   RequestTimeline timeline() const override { return {}; }
+  double retry_after_s() const override { return retry_after; }
+
+  double retry_after = 0.0;
 
  private:
   template <class Change>
@@ -136,12 +139,15 @@ class FakeGenerator : public Generator {
     const std::lock_guard lock(mutex_);
     last = std::move(request);
     if (refusal) return *refusal;
-    return std::unique_ptr<GenerateStream>(std::make_unique<FakeStream>(script, ledger));
+    auto stream = std::make_unique<FakeStream>(script, ledger);
+    stream->retry_after = retry_after_s;
+    return std::unique_ptr<GenerateStream>(std::move(stream));
   }
 
   // Set before requests are sent.
   std::vector<ScriptStep> script = script_of("Hello", FinishReason::kLength);
   std::optional<Error> refusal;
+  double retry_after_s = 0.0;
   // Read after they are answered.
   GenerateRequest last;
   StreamLedger ledger;
