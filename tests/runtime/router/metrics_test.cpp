@@ -29,7 +29,8 @@ void expect_exposition(const std::string& text) {
     std::string kind;
     if (line.starts_with("# ")) {
       words >> hash >> kind >> name;
-      if (kind == "TYPE") EXPECT_TRUE(seen.insert(name).second) << line;
+      const bool is_new = kind != "TYPE" || seen.insert(name).second;
+      EXPECT_TRUE(is_new) << line;
       continue;
     }
     EXPECT_TRUE(line.starts_with(name)) << line;
