@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "runtime/telemetry/codec_slowness.hpp"
+#include "runtime/telemetry/speed_fit.hpp"
 #include "runtime/transfer/messages.hpp"
 #include "scheduler/level_table.hpp"
 
@@ -21,8 +23,9 @@ class DecodeStatus {
 
   // One decode step of all that ran, with what of a prompt was computed beside it.
   void stepped(std::int64_t took_us);
-  // A prompt was computed here: so many tokens, from the first step of it to its first token.
-  void prefilled(std::int64_t tokens, std::int64_t took_us);
+  // `tokens` of a prompt were computed here behind `before` others, from the first step of them to
+  // the answer's first token.
+  void prefilled(std::int64_t tokens, std::int64_t before, std::int64_t took_us);
   // A prompt's frames, all of this pipeline, were taken apart: time of all threads together.
   void unpacked(const std::string& pipeline, std::int64_t tokens, std::int64_t took_us);
 
@@ -34,8 +37,10 @@ class DecodeStatus {
 
  private:
   std::shared_ptr<const scheduler::LevelTable> levels_;
-  StatusMessage status_;
-  bool has_slowness_ = false;
+  double step_s_ = 0.0;
+  SpeedFit prefill_speed_;
+  CodecSlowness codec_slowness_;
+  std::int64_t told_free_tokens_ = -1;
   std::optional<std::int64_t> sent_us_;
 };
 

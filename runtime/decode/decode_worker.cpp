@@ -278,7 +278,8 @@ void DecodeWorker::take_event(DecodeEvent& event) {
   if (token.prefill_us != 0) {
     timeline.queue_us = token.queue_us;
     timeline.prefill_us = token.prefill_us;
-    status_.prefilled(timeline.prompt_tokens - timeline.decode_cached_tokens, token.prefill_us);
+    const std::int64_t before = timeline.decode_cached_tokens;
+    status_.prefilled(timeline.prompt_tokens - before, before, token.prefill_us);
   }
   if (token.handover_us != 0) timeline.handover_us = token.handover_us;
   (void)send(cluster_.router, MessageType::kToken,

@@ -50,7 +50,7 @@ class PlayedPeer {
     return std::move(message.payload);
   }
 
-  // Takes in the statuses that have come; nothing else may have.
+  // Takes in what the worker has told of itself; nothing else may have come.
   void hear() {
     std::vector<comm::Completion> one(1);
     while (transport_->poll(one) == 1) {
@@ -59,6 +59,7 @@ class PlayedPeer {
   }
 
   std::vector<runtime::StatusMessage> statuses;
+  std::vector<runtime::PrefixesMessage> prefixes;
 
   comm::Transport* operator->() { return transport_.get(); }
 
@@ -71,6 +72,9 @@ class PlayedPeer {
         return false;
       case runtime::MessageType::kStatus:
         statuses.push_back(runtime::StatusMessage::decode(completion.payload).value());
+        return false;
+      case runtime::MessageType::kPrefixes:
+        prefixes.push_back(runtime::PrefixesMessage::decode(completion.payload).value());
         return false;
       default:
         return true;

@@ -13,7 +13,7 @@ using testing::kDecodeNode;
 using testing::kPrefillNode;
 using testing::kRouterNode;
 
-// Beats are answered, as every process does; other messages are kept.
+// Beats are answered, as every process does; other messages than statuses are kept.
 class SimulatedPeer {
  public:
   SimulatedPeer(const std::shared_ptr<comm::sim::World>& world, comm::NodeId self)
@@ -31,6 +31,7 @@ class SimulatedPeer {
     std::vector<comm::Completion> one(1);
     while (transport_->poll(one) == 1) {
       if (one[0].kind != comm::CompletionKind::kMessage) continue;
+      if (static_cast<MessageType>(one[0].type) == MessageType::kStatus) continue;
       if (static_cast<MessageType>(one[0].type) != MessageType::kBeat) {
         messages.push_back(std::move(one[0]));
         continue;
@@ -85,7 +86,7 @@ class DecodeWorkerSilence : public ::testing::Test {
     }
   }
   void want(RequestId id) {
-    const WantMessage message{id, testing::kTokens, 3, 4096, 4096, {0, 4, 0, 2}, 1};
+    const WantMessage message{id, testing::kTokens, 3, 4096, 4096, {0, 4, 0, 2}, 1, 0, {}};
     prefill_.send(MessageType::kWant, message.encode());
   }
 
