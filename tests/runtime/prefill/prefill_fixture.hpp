@@ -35,12 +35,20 @@ class PlayedCompute final : public PrefillCompute {
   }
   void cancel(RequestId request) override { cancelled.push_back(request); }
 
+  // In place of random bytes: writes frame number `index` of the job's plan, says what it is.
+  std::function<MadeFrame(const PrefillJob& job, std::size_t index)> make_frame;
+
   void load() { emit_({0, PrefillEvent::Loaded{1.0, true, {}}}); }
   // The next frames of the plan, of random bytes.
   void make(RequestId id, std::size_t count = ~std::size_t{0}) {
     const PrefillJob& job = jobs.at(id);
     for (std::size_t& next = made[id]; count > 0 && next < job.plan.frames.size(); --count) {
-      const PlannedFrame& frame = job.plan.frames[next++];
+      const PlannedFrame& frame = job.plan.frames[next];
+      if (make_frame) {
+        emit_made(job, make_frame(job, next++));
+        continue;
+      }
+      ++next;
       Piece piece;
       piece.range = frame.range();
       piece.first_token = frame.first_token;
@@ -59,7 +67,8 @@ class PlayedCompute final : public PrefillCompute {
     make(id);
     ManifestMessage manifest;
     manifest.request = id;
-    manifest.prompt_tokens = kTokens;
+    manifest.prompt_tokens = static_cast<std::int64_t>(jobs.at(id).submit.prompt.size());
+    manifest.timeline.prefill_us = prefill_us;
     jobs.erase(id);
     emit_({id, PrefillEvent::Finished{std::move(manifest)}});
   }
@@ -73,8 +82,23 @@ class PlayedCompute final : public PrefillCompute {
   std::map<RequestId, std::uint64_t> sums;
   std::map<std::uint64_t, std::vector<std::byte>> contents;  // of frames, by checksum
   std::vector<RequestId> cancelled;
+  std::int64_t prefill_us = 0;  // that it took, as manifests say
 
  private:
+  void emit_made(const PrefillJob& job, const MadeFrame& frame) {
+    Piece piece;
+    piece.range = frame.place.range();
+    piece.first_token = frame.place.first_token;
+    piece.last_token = frame.place.last_token;
+    piece.offset_bytes = frame.place.offset;
+    piece.bytes = frame.bytes;
+    piece.checksum = frame.checksum;
+    const MutableBytes bytes = job.staging.subspan(piece.offset_bytes, piece.bytes);
+    contents[piece.checksum].assign(bytes.begin(), bytes.end());
+    emit_({job.submit.request, PrefillEvent::PieceReady{piece, frame.place.bytes_max,
+                                                        frame.encode_us, frame.pipeline}});
+  }
+
   std::function<void(PrefillEvent)> emit_;
   std::mt19937_64 random_{7};
 };
@@ -85,22 +109,26 @@ class PrefillFixture : public ::testing::Test {
   struct Peer {
     std::unique_ptr<comm::Transport> transport;
     comm::Region arena;
-    std::vector<Message> messages;  // not yet asked for; beats are answered, links are apart
+    // Not yet asked for; beats are answered, links and statuses are apart.
+    std::vector<Message> messages;
     std::vector<LinksMessage> links;
+    std::vector<StatusMessage> statuses;
     bool is_frozen = false;
   };
 
-  PrefillFixture() {
+  explicit PrefillFixture(std::int64_t tokens = kTokens,
+                          const std::function<scheduler::LevelTable(PipelineSet&)>& levels = {}) {
     PipelineSetOptions options;
     options.shape = {.layers = 4, .kv_heads = 2, .head_dim = 64, .rope = {}};
     options.presets = SLUICE_SOURCE_DIR "/configs/pipelines";
     pipelines = PipelineSet::create("raw", std::move(options)).value();
-    plan = plan_frames(*pipelines->standard(), kTokens, 16);
+    plan = plan_frames(*pipelines->standard(), tokens, 16);
     cluster.self = kPrefillNode;
     cluster.router = kRouterNode;
     cluster.transport = comm::sim::open_sim_on(world, {.self = kPrefillNode}).value();
     // Room for one request: staging memory that is not given back shows at once.
     staging_bytes = (plan.bytes + 255) / 256 * 256;
+    if (levels) staging_bytes *= 2;  // what levels need beside their rows
     cluster.memory = cluster.transport->allocate(staging_bytes, comm::MemoryKind::kHost).value();
     cluster.hellos.resize(4);
     cluster.hellos[kPrefillNode].role = Role::kPrefill;
@@ -113,13 +141,17 @@ class PrefillFixture : public ::testing::Test {
       if (node == kRouterNode) continue;
       cluster.arenas[node] = cluster.transport->import_region(node, arena_key(node)).value();
     }
-    worker = std::make_unique<PrefillWorker>(
-        cluster, PrefillWorkerOptions{.chunk_tokens = 16, .push = {}}, *pipelines,
-        [this](std::function<void(PrefillEvent)> emit) {
-          auto made = std::make_unique<PlayedCompute>(std::move(emit));
-          compute = made.get();
-          return made;
-        });
+    PrefillWorkerOptions worker_options{.chunk_tokens = 16, .push = {}};
+    if (levels) {
+      worker_options.levels = std::make_shared<const scheduler::LevelTable>(levels(*pipelines));
+    }
+    worker = std::make_unique<PrefillWorker>(cluster, std::move(worker_options), *pipelines,
+                                             [this](std::function<void(PrefillEvent)> emit) {
+                                               auto made =
+                                                   std::make_unique<PlayedCompute>(std::move(emit));
+                                               compute = made.get();
+                                               return made;
+                                             });
     compute->load();
     EXPECT_TRUE(LoadingMessage::decode(next(kRouterNode, MessageType::kLoading))->ready);
   }
@@ -166,6 +198,8 @@ class PrefillFixture : public ::testing::Test {
         (void)peer.transport->send(kPrefillNode, some[i].type, beat.encode());
       } else if (type == MessageType::kLinks) {
         peer.links.push_back(LinksMessage::decode(some[i].payload).value());
+      } else if (type == MessageType::kStatus) {
+        peer.statuses.push_back(StatusMessage::decode(some[i].payload).value());
       } else {
         peer.messages.emplace_back(type, std::move(some[i].payload));
       }
@@ -174,6 +208,7 @@ class PrefillFixture : public ::testing::Test {
   }
   void run_for(std::int64_t us) {
     const std::int64_t end_us = world->now_us() + us;
+    world->at(end_us, [] {});  // no step leads beyond it
     while (world->now_us() < end_us) turn();
   }
   Message next(comm::NodeId node) {
