@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "kernels/pipeline/frame.hpp"
+#include "runtime/frames/frame_room.hpp"
 #include "tests/runtime/frames/frame_fixture.hpp"
 
 namespace sluice::runtime {
@@ -83,6 +84,37 @@ TEST(FrameEncoder, TheNumberOfThreadsChangesNoByte) {
     memories.push_back(fixture.memory);
   }
   EXPECT_EQ(memories[0], memories[1]);
+}
+
+TEST(FrameEncoder, EachFrameMayBeMadeByAnotherPipelineAndSaysWhich) {
+  FrameFixture fixture({{"rtn", {{"bits", 8.0}}}});
+  const auto other =
+      std::shared_ptr(kernels::Pipeline::create(
+                          {.name = "coarse", .summary = "", .stages = {{"rtn", {{"bits", 2.0}}}}},
+                          fixture.cache_shape, nullptr)
+                          .value());
+  fixture.plan = with_room_for(std::move(fixture.plan), *other);
+  fixture.memory.resize(fixture.plan.bytes);
+  std::vector<double> computed;
+  fixture.choose = [&](const PlannedFrame& frame, double share) {
+    computed.push_back(share);
+    return frame.first_token == 32 ? other : fixture.pipeline;
+  };
+  CodecPool here(0);
+  const auto encoder = fixture.encoder(here);
+  for (std::int64_t layer = 0; layer < 4; ++layer) encoder->layer_ready(layer, 32);
+  for (std::int64_t layer = 0; layer < 4; ++layer) encoder->layer_ready(layer, kTokens);
+  ASSERT_TRUE(encoder->finish().has_value());
+  ASSERT_EQ(fixture.frames.size(), 12U);
+  for (const MadeFrame& made : fixture.frames) {
+    const auto info =
+        kernels::read_frame_info(Bytes(fixture.memory).subspan(made.place.offset, made.bytes))
+            .value();
+    EXPECT_EQ(info.pipeline, made.place.first_token == 32 ? "coarse" : "p");
+    EXPECT_EQ(made.pipeline->name(), info.pipeline);
+  }
+  EXPECT_DOUBLE_EQ(computed.front(), 32.0 / (4.0 * kTokens));
+  EXPECT_DOUBLE_EQ(computed.back(), 1.0);
 }
 
 TEST(FrameEncoder, OneFrameThatCannotBeMadeFailsTheRequest) {

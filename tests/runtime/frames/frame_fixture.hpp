@@ -25,6 +25,7 @@ struct FrameFixture {
   std::vector<KvBlockId> blocks = pool->acquire(kv_blocks_for(kTokens)).value();
   std::vector<kernels::LayerScores> scores = std::vector<kernels::LayerScores>(4);
   std::vector<std::byte> memory;
+  PipelineChoice choose = {};
   std::mutex mutex;
   std::vector<MadeFrame> frames;  // in the order in which they were made
 
@@ -63,6 +64,7 @@ struct FrameFixture {
     request.tokens = kTokens;
     request.scores = scores;
     request.memory = memory;
+    request.choose = choose;
     return std::make_unique<FrameEncoder>(threads, std::move(request), [this](const MadeFrame& m) {
       const std::lock_guard lock(mutex);
       frames.push_back(m);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "runtime/config/pipeline_config.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace sluice::runtime {
@@ -64,6 +65,39 @@ TEST_F(PipelineSetTest, AWorkerRefusesWhatNeedsASecondPass) {
   EXPECT_EQ(create("twice").error().code, ErrorCode::kUnsupported);
   EXPECT_THAT(create("raw").value()->find("twice").error().message,
               HasSubstr("pipeline 'twice' selects by a repetition of the prompt"));
+}
+
+TEST_F(PipelineSetTest, LevelsThatMayTakeTurnsAreAFamily) {
+  folder_.write("kept.yaml", "name: kept\nstages: [ q2c: { budget: 0.5 }, rtn: { bits: 4 } ]\n");
+  folder_.write("few.yaml", "name: few\nstages: [ q2c: { budget: 0.1 }, rtn: { bits: 4 } ]\n");
+  folder_.write("window.yaml", "name: window\nstages: [ snapkv: { budget: 0.1 } ]\n");
+  folder_.write("plans.yaml", "name: plans\nstages: [ squeeze: {}, q2c: { budget: 0.1 } ]\n");
+  scheduler::LevelTable table;
+  for (const char* name : {"five", "four", "kept", "few", "window", "plans", "gone"}) {
+    scheduler::Level level;
+    level.pipeline = name;
+    if (const auto spec = find_preset(name, folder_.path())) {
+      level.stages = sluice::runtime::pipeline_hash(*spec);
+    }
+    table.levels.push_back(level);
+  }
+  const auto set = create("raw").value();
+  const auto names = [&] {
+    std::vector<std::vector<std::string>> all;
+    for (const LevelFamily& family : set->families(table)) {
+      all.emplace_back();
+      for (const LevelPipeline& member : family) {
+        EXPECT_EQ(table.levels[static_cast<std::size_t>(member.level)].pipeline,
+                  member.pipeline->name());
+        all.back().push_back(member.pipeline->name());
+      }
+    }
+    return all;
+  };
+  using Names = std::vector<std::vector<std::string>>;
+  EXPECT_EQ(names(), (Names{{"five", "four"}, {"kept", "few"}, {"window"}, {"plans"}}));
+  table.levels[1].stages ^= 1;  // the preset is not the one that was measured
+  EXPECT_EQ(names(), (Names{{"five"}, {"kept", "few"}, {"window"}, {"plans"}}));
 }
 
 TEST_F(PipelineSetTest, RanksCompareWhatIsDone) {
