@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scheduler/policies/power_of_two.hpp"
 
+#include <utility>
+
 #include "scheduler/policies/worker_choice.hpp"
 
 namespace sluice::scheduler {
@@ -21,16 +23,23 @@ constexpr std::uint64_t kGamma = 0x9e3779b97f4a7c15U;  // of the same: the step 
 template <class May, class Load>
 const WorkerState* lighter_of_two(const std::vector<WorkerState>& workers, std::uint64_t drawn,
                                   May may, Load load) {
-  const auto lot = [&](const WorkerState& worker) {
-    return std::pair(mix(drawn + kGamma * worker.node), worker.node);
+  struct Drawn {
+    const WorkerState* worker = nullptr;
+    std::pair<std::uint64_t, std::uint32_t> lot{};
   };
-  const WorkerState* first = least(workers, may, lot);
-  const auto may_be_second = [&](const WorkerState& worker) {
-    return may(worker) && worker.node != first->node;
-  };
-  const WorkerState* second = least(workers, may_be_second, lot);
-  if (second == nullptr) return first;
-  return load(*second) < load(*first) ? second : first;
+  Drawn first;
+  Drawn second;
+  for (const WorkerState& worker : workers) {
+    if (!may(worker)) continue;
+    const Drawn next = {&worker, {mix(drawn + kGamma * worker.node), worker.node}};
+    if (first.worker == nullptr || next.lot < first.lot) {
+      second = std::exchange(first, next);
+    } else if (second.worker == nullptr || next.lot < second.lot) {
+      second = next;
+    }
+  }
+  if (second.worker == nullptr) return first.worker;
+  return load(*second.worker) < load(*first.worker) ? second.worker : first.worker;
 }
 
 class PowerOfTwo : public Policy {

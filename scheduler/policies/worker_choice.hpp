@@ -40,12 +40,17 @@ inline auto load_by_requests(const WorkerState& worker) {
   return std::tuple(worker.requests, worker.queued_tokens, worker.node);
 }
 
-// The worker of the least load among those that `may`; null: there is none.
+// The worker of the least load among those that `may`, which is asked only of those that would be
+// it; null: there is none.
 template <class May, class Load>
 const WorkerState* least(const std::vector<WorkerState>& workers, May may, Load load) {
   const WorkerState* best = nullptr;
+  decltype(load(workers.front())) best_load{};
   for (const WorkerState& worker : workers) {
-    if (may(worker) && (best == nullptr || load(worker) < load(*best))) best = &worker;
+    const auto its_load = load(worker);
+    if ((best != nullptr && !(its_load < best_load)) || !may(worker)) continue;
+    best = &worker;
+    best_load = its_load;
   }
   return best;
 }
