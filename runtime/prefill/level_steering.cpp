@@ -117,7 +117,7 @@ std::string LevelSteering::first() const {
 
 std::string LevelSteering::levels() const {
   const std::lock_guard lock(mutex_);
-  if (sent_.size() < 2) return {};
+  if (sent_.empty() || (sent_.size() == 1 && sent_[0].level == request_.level)) return {};
   std::string text = name(sent_[0].level) + " " + layers_text(sent_[0].layers) + " layers";
   for (std::size_t i = 1; i < sent_.size(); ++i) {
     text += ", " + name(sent_[i].level) + " " + layers_text(sent_[i].layers);

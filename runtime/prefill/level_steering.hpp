@@ -42,7 +42,8 @@ class LevelSteering {
                                                   std::int64_t now_us);
   void made(const MadeFrame& frame);
 
-  // What was sent first, empty before that; and, had it changed, "best@8 20 layers, best 10".
+  // What was sent first, empty before that; and, where anything was not sent as placed, what was
+  // sent: "best@8 20 layers, best 10".
   std::string first() const;
   std::string levels() const;
 

@@ -278,7 +278,8 @@ void PrefillWorker::take(PrefillEvent& event) {
                      timeline.prefill_cached_tokens,
                      1e-6 * static_cast<double>(timeline.prefill_us));
   has_status_ = true;
-  if (const LevelSteering* steering = found->second.steering.get()) {
+  if (const LevelSteering* steering = found->second.steering.get();
+      steering != nullptr && !steering->first().empty()) {
     timeline.pipeline = steering->first();
     timeline.levels = steering->levels();
   }

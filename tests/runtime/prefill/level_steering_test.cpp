@@ -91,6 +91,14 @@ TEST(LevelSteering, ALinkThatGetsFasterMakesItFiner) {
   EXPECT_EQ(handoff.steering.levels(), "coarse 2.5 layers, fine 7.5");
 }
 
+TEST(LevelSteering, AChangeBeforeTheFirstFrameIsOneToo) {
+  Handoff handoff(2);
+  handoff.see(1e8);
+  for (std::int64_t i = 0; i < 20; ++i) EXPECT_EQ(handoff.make(i * 50'000), "fine");
+  EXPECT_EQ(handoff.steering.first(), "fine");
+  EXPECT_EQ(handoff.steering.levels(), "fine 10 layers");
+}
+
 TEST(LevelSteering, WhatIsMadeAndNotYetThroughTheLinkIsAhead) {
   Handoff handoff(0);
   handoff.see(2e6);
