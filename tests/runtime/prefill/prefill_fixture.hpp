@@ -141,7 +141,7 @@ class PrefillFixture : public ::testing::Test {
       if (node == kRouterNode) continue;
       cluster.arenas[node] = cluster.transport->import_region(node, arena_key(node)).value();
     }
-    PrefillWorkerOptions worker_options{.chunk_tokens = 16, .push = {}};
+    PrefillWorkerOptions worker_options{.chunk_tokens = 16, .push = {}, .prefix_block_tokens = 32};
     if (levels) {
       worker_options.levels = std::make_shared<const scheduler::LevelTable>(levels(*pipelines));
     }
