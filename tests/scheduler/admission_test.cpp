@@ -187,6 +187,17 @@ TEST(AdmissionQueue, WithinTheCapacityAllAreTaken) {
   EXPECT_NEAR(second, 0.5, 0.01);
 }
 
+// Shares are of what is busy: an idle worker takes whoever comes.
+TEST(AdmissionQueue, WhatLiesIdleIsHadBeyondTheShare) {
+  AdmissionQueue queue({slo_class(2), slo_class(60)}, 100);
+  const AdmissionOutlook idle = {.queue_s_per_token = 1e-3};
+  const AdmissionOutlook busy = {.backlog_s = 0.1, .queue_s_per_token = 1e-3};
+  EXPECT_FALSE(queue.offer(request(1, 0, 0, 30'000), idle, 0));
+  queue.remove(1);  // placed at once
+  EXPECT_TRUE(queue.offer(request(2, 1), busy, 1));
+  EXPECT_FALSE(queue.offer(request(2, 1), idle, 1));
+}
+
 // Thirty seconds of work of a class that is never refused: the rest of it does not go before one
 // that is due in time.
 TEST(AdmissionQueue, BeyondItsShareANeverRefusedClassIsDueLater) {

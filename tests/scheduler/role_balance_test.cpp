@@ -94,6 +94,17 @@ TEST(RoleBalance, AfterASwitchAllRest) {
   EXPECT_TRUE(balance.decide(starving_prefill(), 70));
 }
 
+// The next one is held for as long, however short the rest is.
+TEST(RoleBalance, EachSwitchIsHeldForItself) {
+  RoleBalanceOptions options = kOptions;
+  options.rest_s = 1.0;
+  RoleBalance balance(options);
+  EXPECT_FALSE(balance.decide(starving_prefill(), 0));
+  EXPECT_TRUE(balance.decide(starving_prefill(), 10));
+  EXPECT_FALSE(balance.decide(starving_prefill(), 19.9));
+  EXPECT_TRUE(balance.decide(starving_prefill(), 20));
+}
+
 TEST(RoleBalance, TheLastWorkerOfARoleNeverSwitches) {
   RoleBalance balance(kOptions);
   Snapshot snapshot = {{prefill(1, 100)}, {decode(2, 0), decode(3, 0)}};
