@@ -11,6 +11,10 @@
 namespace sluice::runtime {
 namespace {
 
+// The last token's logits are the answer's first. One token more, since products of a single row
+// are other kernels, which round differently in FP32; from two rows on none depends on the others.
+constexpr std::int64_t kComputedMin = 2;
+
 // Where the plan's parts end, ascending.
 std::vector<std::int64_t> part_ends_of(const FramePlan& plan) {
   std::vector<std::int64_t> ends;
@@ -44,9 +48,10 @@ FramedPrefill::FramedPrefill(PrefillEngine& engine, KvPool& kv_pool, KvSequence&
 FramedPrefill::~FramedPrefill() = default;
 
 std::int64_t FramedPrefill::reusable_tokens() const {
-  const auto last = std::max<std::int64_t>(static_cast<std::int64_t>(prompt_.tokens.size()) - 1, 0);
-  if (collector_ == nullptr) return last;
-  return collector_->wants_similarity() ? 0 : std::min(last, collector_->first_token());
+  const auto tokens = static_cast<std::int64_t>(prompt_.tokens.size());
+  const std::int64_t most = std::max<std::int64_t>(tokens - kComputedMin, 0);
+  if (collector_ == nullptr) return most;
+  return collector_->wants_similarity() ? 0 : std::min(most, collector_->first_token());
 }
 
 // Part by part, which is the order in which frames are to leave.

@@ -43,13 +43,14 @@ class FramedPrefill {
   ~FramedPrefill();
 
   // Of the prompt's first tokens, those that need not be computed where their KV is known: all up
-  // to the first query that the pipeline's scores need, and never the last token, whose logits are
-  // the answer's first. 0 where scores are of the whole prompt.
+  // to the first query that the pipeline's scores need, and never the last two tokens. 0 where
+  // scores are of the whole prompt.
   std::int64_t reusable_tokens() const;
 
   // `sequence` has blocks for the prompt by now. Its first `tokens` have their KV already, no more
   // than reusable_tokens(): their frames are made at once, and computing begins behind them. The
-  // frames are those of a whole computation, bit for bit.
+  // frames are those of a whole computation, bit for bit, when both chunks and what is reused are
+  // multiples of 32 tokens.
   //
   // Ends early with kCancelled when `is_cancelled` says so before a chunk. `logits`: vocab floats
   // for the last token. `on_frame`: as FrameEncoder.

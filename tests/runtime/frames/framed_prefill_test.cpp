@@ -95,7 +95,7 @@ TEST(FramedPrefill, ChunksGoThroughTheEngineAndEveryFrameIsMade) {
 
 TEST(FramedPrefill, ComputesFromWhereTheCacheEndsAndMakesTheFramesBeforeThat) {
   Played played;
-  EXPECT_EQ(played.prefill.reusable_tokens(), kTokens - 1);
+  EXPECT_EQ(played.prefill.reusable_tokens(), kTokens - 2);
   played.sequence.tokens = 40;
   // Asked before the first chunk: the first part's four frames need none.
   const auto wait_for_four = [&] {
@@ -115,7 +115,7 @@ TEST(FramedPrefill, ComputesFromWhereTheCacheEndsAndMakesTheFramesBeforeThat) {
 
 TEST(FramedPrefill, ReuseEndsWhereScoresBegin) {
   EXPECT_EQ(Played({{"q2c", {{"budget", 0.5}}}}, 20).prefill.reusable_tokens(), kTokens - 20);
-  EXPECT_EQ(Played({{"tova", {{"budget", 0.5}}}}).prefill.reusable_tokens(), kTokens - 1);
+  EXPECT_EQ(Played({{"tova", {{"budget", 0.5}}}}).prefill.reusable_tokens(), kTokens - 2);
   EXPECT_EQ(Played({{"h2o", {{"budget", 0.5}}}}).prefill.reusable_tokens(), 0);
   EXPECT_EQ(Played({{"squeeze", {}}, {"snapkv", {{"budget", 0.5}}}}).prefill.reusable_tokens(), 0);
 }

@@ -156,14 +156,18 @@ TEST_P(PrefillReuse, FramesAndTheFirstTokenAreThoseOfAWholeComputationBitForBit)
 INSTANTIATE_TEST_SUITE_P(Pipelines, PrefillReuse, ::testing::ValuesIn(kReuseCases),
                          [](const auto& row) { return std::string(row.param.name); });
 
-TEST(PrefillLoop, ThePromptsLastTokenIsAlwaysComputed) {
+// One row alone would be multiplied by other kernels than several are.
+TEST(PrefillLoop, ThePromptsLastTwoTokensAreAlwaysComputed) {
   ReuseFixture fixture(32);
-  const auto prompt = random_prompt(2, 96);
-  const Served first = fixture.serve(prompt);
-  const Served again = fixture.serve(prompt);
-  EXPECT_EQ(again.manifest.timeline.prefill_cached_tokens, 64);
-  EXPECT_EQ(again.manifest.first_token, first.manifest.first_token);
-  EXPECT_TRUE(again.frames == first.frames);
+  for (const auto& [tokens, reused] : {std::pair{96, 64}, {97, 64}, {98, 96}}) {
+    const auto prompt = random_prompt(2, static_cast<std::size_t>(tokens));
+    const Served first = fixture.serve(prompt);
+    EXPECT_EQ(first.manifest.timeline.prefill_cached_tokens, tokens == 96 ? 0 : reused);
+    const Served again = fixture.serve(prompt);
+    EXPECT_EQ(again.manifest.timeline.prefill_cached_tokens, reused);
+    EXPECT_EQ(again.manifest.first_token, first.manifest.first_token);
+    EXPECT_TRUE(again.frames == ReuseFixture(0).serve(prompt).frames) << tokens;
+  }
 }
 
 TEST(PrefillLoop, WhatItsCacheHoldsIsToldBeforeTheEnd) {
