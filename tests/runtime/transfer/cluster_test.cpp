@@ -147,6 +147,13 @@ TEST_F(Admit, AnotherProcessBehindARank) {
   EXPECT_TRUE(clusters_[0].arenas.empty());  // a router writes nowhere
 }
 
+TEST_F(Admit, AnotherProcessMayHaveTheOtherRole) {
+  hello_.role = Role::kPrefill;
+  ASSERT_TRUE(prefill().admit(2, hello_));
+  EXPECT_EQ(prefill().hellos[2].role, Role::kPrefill);
+  EXPECT_TRUE(prefill().arenas.empty());
+}
+
 TEST_F(Admit, WhatDoesNotFitIsRefusedInWordsAndChangesNothing) {
   const auto with = [&](auto change) {
     Hello hello = hello_;
@@ -156,7 +163,7 @@ TEST_F(Admit, WhatDoesNotFitIsRefusedInWordsAndChangesNothing) {
   expect_refusal(3, hello_, "rank 3 names a rank that is not in the configuration");
   expect_refusal(0, hello_, "is no worker");
   expect_refusal(1, hello_, "is no worker");  // itself
-  expect_refusal(2, with([](Hello& h) { h.role = Role::kPrefill; }), "is a prefill worker");
+  expect_refusal(2, with([](Hello& h) { h.role = Role::kRouter; }), "is a second router");
   expect_refusal(2, with([](Hello& h) { h.incarnation = 1; }), "is older");
   expect_refusal(2, with([](Hello& h) { h.error = "no disk"; }), "cannot serve: no disk");
   expect_refusal(2, with([](Hello& h) { h.protocol_version = 1; }), "another program version");

@@ -321,7 +321,7 @@ TEST(ReceiveEngineEnd, WantsThatCannotBeAreRefused) {
   constexpr std::uint64_t kMost = ~std::uint64_t{0};
   constexpr std::int64_t kLong = std::numeric_limits<std::int64_t>::max();
   constexpr std::int32_t kInt = std::numeric_limits<std::int32_t>::max();
-  const WantMessage good{7, kTokens, 4, 256, 64, kWhole, 1};
+  const WantMessage good{7, kTokens, 4, 256, 64, kWhole, 1, 0, {}};
   const auto is_refused = [&](auto change) {
     Receiver receiver(kArena);
     WantMessage want = good;

@@ -94,7 +94,9 @@ class Hostility {
             mostly<std::uint64_t>(256, {0, 64, 4096, ~std::uint64_t{0}}),
             mostly<std::uint64_t>(64, {0, 256, 2048, 2049, ~std::uint64_t{0}}),
             writers == 2 ? of_two : range(),
-            writers};
+            writers,
+            0,
+            {}};
   }
   GrantMessage slot_of(RequestId request, comm::NodeId peer) {
     const auto known = grants_.find({request, peer});

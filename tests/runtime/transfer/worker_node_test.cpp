@@ -113,6 +113,24 @@ TEST(WorkerNode, HandsOutMessagesUntilTheRouterSaysStop) {
   EXPECT_EQ(node.turns, 1);  // what came with the shutdown had its turn
 }
 
+TEST(WorkerNode, EndsWhenItIsDrainedAndKnowsWhatForThen) {
+  Pair pair;
+  CountingNode node(pair.worker);
+  EXPECT_TRUE(node.turn());
+  EXPECT_FALSE(node.drained_as().has_value());
+  const auto type = static_cast<std::uint16_t>(MessageType::kDrain);
+  EXPECT_TRUE(pair.router->send(1, type, {}).has_value());  // no drain's bytes
+  EXPECT_TRUE(pair.router->send(1, type, DrainMessage{Role::kRouter}.encode()).has_value());
+  EXPECT_TRUE(node.turn());
+  EXPECT_TRUE(pair.router->send(1, type, DrainMessage{Role::kDecode}.encode()).has_value());
+  EXPECT_FALSE(node.turn());
+  EXPECT_TRUE(node.end());
+  EXPECT_EQ(node.drained_as(), Role::kDecode);
+  const auto last = pair.received();
+  ASSERT_EQ(last.size(), 1U);
+  EXPECT_EQ(last[0].type, static_cast<std::uint16_t>(MessageType::kGoodbye));
+}
+
 TEST(WorkerNode, AShutdownOfSomebodyElseIsHandedOut) {
   Pair pair;
   auto other = comm::open_transport("loopback", {.self = 2}).value();
