@@ -38,6 +38,7 @@ class PlayedCompute final : public PrefillCompute {
   // In place of random bytes: writes frame number `index` of the job's plan, says what it is.
   std::function<MadeFrame(const PrefillJob& job, std::size_t index)> make_frame;
 
+  void tell(PrefixesMessage prefixes) { emit_({0, PrefillEvent::Prefixes{std::move(prefixes)}}); }
   void load() { emit_({0, PrefillEvent::Loaded{1.0, true, {}}}); }
   // The next frames of the plan, of random bytes.
   void make(RequestId id, std::size_t count = ~std::size_t{0}) {

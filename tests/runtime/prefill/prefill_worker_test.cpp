@@ -247,6 +247,13 @@ TEST_F(PrefillWorkerTest, LinksAreReportedWhileTheyAreInUseAndForAWhileAfter) {
   EXPECT_EQ(links.back().links[0].queued_bytes, 0U);
 }
 
+TEST_F(PrefillWorkerTest, WhatItsCacheHoldsIsToldToTheRouter) {
+  compute->tell({.stored = {3, 4}, .evicted = {7}});
+  const auto told = PrefixesMessage::decode(next(kRouterNode, MessageType::kPrefixes)).value();
+  EXPECT_THAT(told.stored, ::testing::ElementsAre(3, 4));
+  EXPECT_THAT(told.evicted, ::testing::ElementsAre(7));
+}
+
 TEST_F(PrefillWorkerTest, TheRouterEndsIt) {
   (void)peers[kRouterNode].transport->send(testing::kPrefillNode,
                                            static_cast<std::uint16_t>(MessageType::kShutdown), {});
