@@ -51,6 +51,7 @@ bool Roster::has_usable(Role role, const std::set<comm::NodeId>& avoid) const {
 bool Roster::may_return(Role role) const {
   return !has_usable(role) && std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
     const Worker& worker = entry.second;
+    if (worker.becomes) return *worker.becomes == role;
     return worker.role == role && worker.is_alive && !worker.is_draining;
   });
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,7 +31,9 @@ class Roster {
     bool is_silent = false;
     bool has_joined = false;  // after the cluster's start, in place of another
     bool said_goodbye = false;
-    bool is_draining = false;  // ends what it has, and then
+    bool is_draining = false;  // ends what it has and is told then, and leaves
+    bool was_told = false;
+    std::optional<Role> becomes = {};  // the role in which it is to join again, if it is another
     std::int64_t silent_since_us = 0;
     // What it has said of itself; a new process has said nothing yet.
     scheduler::WorkerSpeed prefill_speed = {};

@@ -24,7 +24,8 @@ Router::Router(Cluster& cluster, std::unique_ptr<scheduler::Policy> policy, Rout
       policy_(std::move(policy)),
       options_(std::move(options)),
       links_(options_.topology, hosts_of(cluster)),
-      queue_(classes_of(options_.scheduler), options_.scheduler.queue_max) {
+      queue_(classes_of(options_.scheduler), options_.scheduler.queue_max),
+      role_balance_(options_.roles) {
   for (const Role role : {Role::kPrefill, Role::kDecode}) {
     for (const comm::NodeId node : cluster.nodes_of(role)) roster_.add(node, role);
   }
@@ -100,22 +101,24 @@ Result<JoinAnswer> Router::join(comm::NodeId node, Hello hello) {
   return answer.get();
 }
 
-Status Router::check_join(comm::NodeId node) const {
+Status Router::check_join(comm::NodeId node, Role role) const {
   if (stop_asked_) return stopping();
   const Roster::Worker* worker = roster_.find(node);
   if (worker == nullptr) return {};  // Cluster::admit() has the words for it
   if (!announced_) {
     return make_error(ErrorCode::kUnavailable, "the cluster is still starting");
   }
-  if (worker->is_alive && !worker->is_silent) {
+  // Who was drained joins again before the end of its process before is noticed.
+  const bool has_left = worker->is_draining && worker->said_goodbye;
+  if (worker->is_alive && !worker->is_silent && !has_left) {
     return make_error(ErrorCode::kUnavailable,
                       roster_.name(node) + " is alive and answers: end that process first");
   }
-  return {};
+  return check_role(node, role);
 }
 
 Result<JoinAnswer> Router::take_join(comm::NodeId node, Hello hello) {
-  SLUICE_TRY(check_join(node));
+  SLUICE_TRY(check_join(node, hello.role));
   if (node < cluster_.hellos.size()) hello.incarnation = cluster_.hellos[node].incarnation + 1;
   SLUICE_TRY(cluster_.admit(node, hello));
   admitted(node);
@@ -126,7 +129,7 @@ void Router::on_joined(comm::NodeId node) {
   // Nothing of the process before is waited for; it can have been silent only.
   leave(node, "was replaced by another process");
   Roster::Worker& worker = *roster_.find(node);
-  worker = {.role = worker.role, .has_joined = true};
+  worker = {.role = cluster_.hellos[node].role, .has_joined = true};
   forget_figures(node);
   const JoinedMessage joined{node, cluster_.hellos[node].encode()};
   for (const auto& [other, state] : roster_.workers()) {
@@ -194,7 +197,10 @@ void Router::on_peer_lost(comm::NodeId peer, const Status& why, comm::PeerFate /
                       roster_.name(peer) + " went away while loading: " + why.error().message);
     stop();
   }
-  if (!was_expected) tell(roster_.name(peer) + " has ended: " + why.error().message);
+  if (!was_expected) {
+    worker->becomes.reset();
+    tell(roster_.name(peer) + " has ended: " + why.error().message);
+  }
   forget_figures(peer);
   has_changed_ = true;
   leave(peer, "went away with the request");
@@ -289,6 +295,10 @@ void Router::take(Command& command) {
 void Router::on_turn() {
   for (Command& command : commands_.drain()) take(command);
   place_waiting();
+  if (!shutdown_since_us_) {
+    balance_roles();
+    tell_drained();
+  }
   give_up_on_silent();
   if (stop_asked_ && !shutdown_since_us_) begin_shutdown();
   if (shutdown_since_us_ && shutdown_is_over()) end_loop();

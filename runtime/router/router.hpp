@@ -32,6 +32,7 @@
 #include "scheduler/admission.hpp"
 #include "scheduler/policy.hpp"
 #include "scheduler/prefix_index.hpp"
+#include "scheduler/role_balance.hpp"
 
 namespace sluice::runtime {
 
@@ -58,6 +59,11 @@ class Router : public WorkerNode, public Generator {
   // kUnavailable: the rank's process lives, or this cluster is stopping.
   Result<JoinAnswer> take_join(comm::NodeId node, Hello hello);  // the router's thread
   Result<JoinAnswer> join(comm::NodeId node, Hello hello);       // any other, while it serves
+
+  // The worker gets no new work. When it has none left it is told to end, and, when `as` is not its
+  // role, to join again under its rank as that. kUnavailable: it is the last one of its role, or
+  // not at work. The router's thread.
+  Status drain(comm::NodeId node, Role as);
 
   const std::vector<WorkerReport>& reports() const { return reports_; }  // after run()
 
@@ -100,7 +106,7 @@ class Router : public WorkerNode, public Generator {
   void begin_shutdown();
   bool shutdown_is_over() const;
   void tell(const std::string& sentence);
-  Status check_join(comm::NodeId node) const;
+  Status check_join(comm::NodeId node, Role role) const;
 
   // router_queue.cpp
   static std::vector<scheduler::SloClass> classes_of(const SchedulerConfig& config);
@@ -116,6 +122,12 @@ class Router : public WorkerNode, public Generator {
   void refuse_hopeless();
   void refuse(RequestId id, const char* reason, double retry_after_s);
   void reject(RequestId id, const scheduler::Decision& decision);
+
+  // router_roles.cpp
+  void balance_roles();
+  void tell_drained();
+  bool is_placed_on(comm::NodeId node) const;
+  Status check_role(comm::NodeId node, Role role) const;
 
   // router_placement.cpp
   std::map<comm::NodeId, WorkerLoad> loads() const;
@@ -176,6 +188,8 @@ class Router : public WorkerNode, public Generator {
   std::set<RequestId> waiting_;              // requests on no worker
   scheduler::AdmissionQueue queue_;          // of them those that were on none yet
   scheduler::PrefixIndex prefixes_;
+  scheduler::RoleBalance role_balance_;
+  std::int64_t balanced_us_ = 0;
   bool has_changed_ = false;           // since those that wait were last asked for
   std::int64_t asked_us_ = 0;          // when that was
   std::int64_t missing_since_us_ = 0;  // since when a role has had nobody who can be given work

@@ -15,6 +15,7 @@
 #include "runtime/telemetry/timeline.hpp"
 #include "runtime/transfer/messages.hpp"
 #include "scheduler/decision.hpp"
+#include "scheduler/role_balance.hpp"
 #include "scheduler/snapshot.hpp"
 
 namespace sluice::runtime {
@@ -74,6 +75,7 @@ struct RouterOptions {
 
   SchedulerConfig scheduler;  // classes, queue, prefix blocks, levels' change, roles
   std::shared_ptr<const scheduler::LevelTable> levels;  // null: the cluster's pipeline for all
+  scheduler::RoleBalanceOptions roles = {};             // where scheduler.switch_roles says so
   // By what predicted times are to be multiplied, as far as is known by now.
   std::function<double()> correction;
   bool wants_alternatives = false;  // in DecisionReport

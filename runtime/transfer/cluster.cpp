@@ -172,11 +172,8 @@ Status Cluster::admit(comm::NodeId node, const Hello& hello) {
   if (const char* what = difference(hello, hellos[self])) {
     return refuse(std::string("has another ") + what + " than the cluster");
   }
+  if (hello.role == Role::kRouter) return refuse("is a second router");
   Hello& known = hellos[node];
-  if (hello.role != known.role) {
-    return refuse("is a " + std::string(role_name(hello.role)) +
-                  " worker, and the rank's role is " + role_name(known.role));
-  }
   if (hello.incarnation <= known.incarnation) return refuse("is older than the one known");
   SLUICE_TRY(transport->connect(node, hello.address));
   if (const auto old = arenas.find(node); old != arenas.end()) {
@@ -225,7 +222,7 @@ Result<Cluster> join_running_cluster(comm::NodeId self, const ClusterConfig& con
   cluster.self = self;
   cluster.host = boot_id();
   Hello mine = hello_of(cluster, request);
-  mine.role = config.ranks[self];
+  mine.role = request.role.value_or(config.ranks[self]);
   mine.config_hash = config_hash(config);
   SLUICE_TRY(open(cluster, config, mine));
   JoinAnswer answer = SLUICE_TRY(ask(mine));

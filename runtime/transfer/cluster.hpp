@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,8 @@ struct Cluster {
   std::vector<comm::NodeId> nodes_of(Role role) const;
 
   // Another process is behind `node`: connects to it and imports its arena; `hello` replaces the
-  // old one. kInvalidArgument: it does not fit this cluster (the role, the model, an older
-  // incarnation).
+  // old one, and a worker's role may have become the other. kInvalidArgument: it does not fit this
+  // cluster (a second router, the model, an older incarnation).
   Status admit(comm::NodeId node, const Hello& hello);
 };
 
@@ -45,6 +46,8 @@ struct JoinRequest {
   std::string error = {};
   std::uint64_t pipeline_hash = 0;
   std::uint64_t profile_hash = 0;
+  // Of who joins a running cluster after it was drained to change its role; else the rank's.
+  std::optional<Role> role = {};
 };
 
 // Collective: every rank of the launch calls it, whatever went wrong before, so that none is left

@@ -68,6 +68,7 @@ void WorkerNode::take_message(comm::Completion& completion) {
   watch_.heard(peer, now_us());
   if (type == MessageType::kBeat) return take_beat(peer, completion.payload);
   if (peer == cluster_.router && type == MessageType::kShutdown) return end_loop();
+  if (peer == cluster_.router && type == MessageType::kDrain) return take_drain(completion.payload);
   if (peer == cluster_.router && type == MessageType::kJoined) {
     return take_joined(completion.payload);
   }
@@ -92,6 +93,14 @@ void WorkerNode::take_joined(Bytes payload) {
   if (!joined) return;
   const auto hello = Hello::decode(joined->hello);
   if (hello) joining_.push_back({joined->node, *hello, now_us() + kProofWaitUs});
+}
+
+// It comes when nothing is placed here any more.
+void WorkerNode::take_drain(Bytes payload) {
+  const auto drain = DrainMessage::decode(payload);
+  if (!drain || drain->as == Role::kRouter) return;
+  drained_as_ = drain->as;
+  end_loop();
 }
 
 void WorkerNode::admit_joined() {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,6 +30,9 @@ class WorkerNode {
   void rest();
   // What end_loop() was told.
   const Status& end() const { return end_; }
+  // The router has drained this worker, and that is how its life ended: the role in which its
+  // process is to join again, or its own, then it is over.
+  std::optional<Role> drained_as() const { return drained_as_; }
 
  protected:
   // Turns until end_loop().
@@ -41,7 +45,8 @@ class WorkerNode {
   // Ends the loop after the turn that is under way. The first error stays.
   void end_loop(Status why = {});
 
-  // What ends the loop of a worker, the router's shutdown or loss, is not handed on; nor are beats.
+  // What ends the loop of a worker, the router's shutdown, drain or loss, is not handed on; nor are
+  // beats.
   virtual void on_message(comm::NodeId peer, MessageType type, Bytes payload) = 0;
   // A write's or a flush's end.
   virtual void on_operation(const comm::Completion& completion) = 0;
@@ -81,6 +86,7 @@ class WorkerNode {
   void take_message(comm::Completion& completion);
   void take_beat(comm::NodeId peer, Bytes payload);
   void take_joined(Bytes payload);
+  void take_drain(Bytes payload);
   void admit_joined();
   void watch_peers();
   std::chrono::milliseconds wait_at_most() const;
@@ -110,6 +116,7 @@ class WorkerNode {
   bool came_in_ = false;  // the last turn had completions
   bool said_goodbye_ = false;
   bool is_ending_ = false;
+  std::optional<Role> drained_as_;
   Status end_;
 };
 
