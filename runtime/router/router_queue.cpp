@@ -70,25 +70,24 @@ void Router::take(Submission submission) {
   has_changed_ = true;
 }
 
-// Of prefill, over all workers; all 0 while there is one whose speed nobody has measured.
+// Of prefill: the least that any worker has ahead, and what all of them do; all 0 while there is one
+// whose speed nobody has measured.
 scheduler::AdmissionOutlook Router::outlook_for(std::int64_t prompt_tokens) const {
   const scheduler::LevelTable* levels = options_.levels.get();
   const scheduler::Snapshot snapshot = roster_.snapshot(loads(), {});
-  std::int64_t workers = 0;
-  double queued_s = 0.0;
+  double backlog_s = std::numeric_limits<double>::infinity();
   double tokens_per_s = 0.0;
   double service_s = std::numeric_limits<double>::infinity();
   for (const scheduler::WorkerState& worker : snapshot.prefill) {
     if (!worker.alive) continue;
     if (!is_measured(worker, levels)) return {};
-    ++workers;
-    queued_s += scheduler::queue_seconds(worker, levels);
+    backlog_s = std::min(backlog_s, scheduler::queue_seconds(worker, levels));
     service_s = std::min(service_s, scheduler::prefill_seconds(worker, levels, prompt_tokens, 0));
     const double usual_s = scheduler::prefill_seconds(worker, levels, kUsualPromptTokens, 0);
     if (usual_s > 0.0) tokens_per_s += static_cast<double>(kUsualPromptTokens) / usual_s;
   }
-  if (workers == 0 || tokens_per_s == 0.0) return {};
-  return {queued_s / static_cast<double>(workers), service_s, 1.0 / tokens_per_s};
+  if (tokens_per_s == 0.0) return {};
+  return {backlog_s, service_s, 1.0 / tokens_per_s};
 }
 
 bool Router::has_idle_prefill() const {
@@ -151,7 +150,8 @@ void Router::place_queued() {
 void Router::refuse_hopeless() {
   if (queue_.size() == 0) return;
   const scheduler::AdmissionOutlook outlook = outlook_for(kUsualPromptTokens);
-  for (const RequestId id : queue_.take_hopeless(outlook.queue_s_per_token, seconds(now_us()))) {
+  const double s_per_token = outlook.service_s / static_cast<double>(kUsualPromptTokens);
+  for (const RequestId id : queue_.take_hopeless(s_per_token, seconds(now_us()))) {
     refuse(id, "its objective is out of reach", outlook.backlog_s);
   }
 }
