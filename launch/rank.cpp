@@ -74,6 +74,12 @@ struct Prepared {
   runtime::JoinRequest join;
 };
 
+Result<std::unique_ptr<runtime::KvPool>> make_pool(const LoadedModel& model) {
+  const runtime::KvShape shape = runtime::kv_shape_of(model.file->spec());
+  return runtime::KvPool::create(shape,
+                                 runtime::kv_blocks_in(shape, model.config.decode.kv_memory_bytes));
+}
+
 Prepared prepare(const RankOptions& options, comm::NodeId rank) {
   Prepared prepared{load_config(options), Error{}, nullptr, {}};
   if (!prepared.config) return prepared;
@@ -97,9 +103,7 @@ Prepared prepare(const RankOptions& options, comm::NodeId rank) {
   prepared.join.profile_hash = prepared.model->pipelines->profile_hash();
   const auto& ranks = prepared.config->ranks;
   if (rank >= ranks.size() || ranks[rank] != runtime::Role::kDecode) return prepared;
-  const runtime::KvShape shape = runtime::kv_shape_of(prepared.model->file->spec());
-  auto pool = runtime::KvPool::create(
-      shape, runtime::kv_blocks_in(shape, prepared.config->decode.kv_memory_bytes));
+  auto pool = make_pool(*prepared.model);
   if (pool) {
     prepared.pool = std::move(*pool);
   } else {
@@ -139,6 +143,30 @@ Status arm(const RankOptions& options, comm::NodeId rank) {
   return {};
 }
 
+Result<runtime::Cluster> join_at(const runtime::JoinAddress& address, comm::NodeId rank,
+                                 const Prepared& prepared) {
+  constexpr std::chrono::seconds kPatience{10};
+  return runtime::join_running_cluster(
+      rank, *prepared.config, prepared.join, [&](const runtime::Hello& hello) {
+        return runtime::ask_to_join(address, rank, hello, kPatience);
+      });
+}
+
+// Until its end; a worker that is drained to change its role joins again at `address`.
+Status serve(runtime::Cluster& cluster, Prepared& prepared, const runtime::JoinAddress& address,
+             const Front& front, bool accept_joins) {
+  while (true) {
+    const auto next = SLUICE_TRY(
+        run_role(cluster, *prepared.model, std::move(prepared.pool), front, accept_joins));
+    const comm::NodeId rank = cluster.self;
+    if (!next || *next == cluster.hellos[rank].role) return {};
+    cluster = {};  // its memory and its address are of the role that it had
+    prepared.join.role = *next;
+    if (*next == runtime::Role::kDecode) prepared.pool = SLUICE_TRY(make_pool(*prepared.model));
+    cluster = SLUICE_TRY(join_at(address, rank, prepared));
+  }
+}
+
 int run_under_mpi(const RankOptions& options, const Front& front) {
   const LauncherWatch launcher(end_without_launcher);
   auto bootstrap = comm::open_mpi_bootstrap();
@@ -160,8 +188,9 @@ int run_under_mpi(const RankOptions& options, const Front& front) {
   const bool is_router = cluster->self == cluster->router;
   std::unique_ptr<SignalWatch> signals;
   if (!is_router) signals = std::make_unique<SignalWatch>(stop_without_router);
-  const Status status =
-      run_role(*cluster, *prepared.model, std::move(prepared.pool), front, options.accept_joins);
+  const runtime::RouterConfig& router = prepared.config->router;
+  const Status status = serve(*cluster, prepared, {router.host, std::to_string(router.join_port)},
+                              front, options.accept_joins);
   // A worker's own trouble reached the router, which says it for all.
   if (!status && (is_router || status.error().code == ErrorCode::kUnavailable)) {
     print_error(status.error());
@@ -176,17 +205,12 @@ Status join(const RankOptions& options) {
   const auto rank = static_cast<comm::NodeId>(options.rank);
   Prepared prepared = prepare(options, rank);
   if (!prepared.config) return prepared.config.error();
-  const runtime::ClusterConfig& config = *prepared.config;
   SLUICE_TRY(arm(options, rank));
-  constexpr std::chrono::seconds kPatience{10};
-  auto cluster = SLUICE_TRY(
-      runtime::join_running_cluster(rank, config, prepared.join, [&](const runtime::Hello& hello) {
-        return runtime::ask_to_join(address, rank, hello, kPatience);
-      }));
+  auto cluster = SLUICE_TRY(join_at(address, rank, prepared));
   const runtime::Hello& self = cluster.hellos[rank];
   std::fprintf(stderr, "sluice: joined as rank %u (%s), process %llu of that rank\n", rank,
                runtime::role_name(self.role), static_cast<unsigned long long>(self.incarnation));
-  return run_role(cluster, *prepared.model, std::move(prepared.pool), {}, false);
+  return serve(cluster, prepared, address, {}, false);
 }
 
 }  // namespace

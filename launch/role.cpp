@@ -28,7 +28,7 @@ void print_note(const char* kind, const std::string& sentence) {
   std::fprintf(stderr, "[%s] %s\n", kind, sentence.c_str());
 }
 
-Status run_prefill(runtime::Cluster& cluster, const LoadedModel& model) {
+NextRole run_prefill(runtime::Cluster& cluster, const LoadedModel& model) {
   const runtime::ClusterConfig& config = model.config;
   const runtime::PrefillLoopOptions options{config.prefill, config.pipeline.encode_threads,
                                             runtime::kv_shape_of(model.file->spec()), cluster.host,
@@ -40,11 +40,12 @@ Status run_prefill(runtime::Cluster& cluster, const LoadedModel& model) {
                                   return std::make_unique<runtime::PrefillLoop>(
                                       *model.file, options, std::move(emit));
                                 });
-  return worker.run();
+  SLUICE_TRY(worker.run());
+  return worker.drained_as();
 }
 
-Status run_decode(runtime::Cluster& cluster, const LoadedModel& model,
-                  std::unique_ptr<runtime::KvPool> pool) {
+NextRole run_decode(runtime::Cluster& cluster, const LoadedModel& model,
+                    std::unique_ptr<runtime::KvPool> pool) {
   const auto end_tokens = model.tokenizer->end_of_text();
   auto options = runtime::decode_worker_options(model.config, model.file->spec().vocab, end_tokens);
   options.warn = [](const std::string& sentence) { print_note("memory", sentence); };
@@ -58,7 +59,8 @@ Status run_decode(runtime::Cluster& cluster, const LoadedModel& model,
         return std::make_unique<runtime::DecodeLoop>(*model.file, model.config.decode, pages,
                                                      end_tokens, std::move(emit));
       });
-  return worker.run();
+  SLUICE_TRY(worker.run());
+  return worker.drained_as();
 }
 
 // All workers load at once; the bar shows the slowest.
@@ -146,6 +148,8 @@ Status run_router(runtime::Cluster& cluster, const LoadedModel& model, const Fro
   options.on_loading = [&](comm::NodeId node, double done) { bar.update(node, done); };
   options.topology = model.config.topology;
   options.scheduler = model.config.scheduler;
+  // Who changes its role joins again, as others that come later.
+  options.scheduler.switch_roles &= accept_joins && model.config.router.join_port != 0;
   options.levels = model.levels;
   observe(metrics, decision_log.get(), options);
   options.on_worker_change = [](const std::string& text) { print_note("cluster", text); };
@@ -177,17 +181,18 @@ Status run_router(runtime::Cluster& cluster, const LoadedModel& model, const Fro
 
 }  // namespace
 
-Status run_role(runtime::Cluster& cluster, const LoadedModel& model,
-                std::unique_ptr<runtime::KvPool> pool, const Front& front, bool accept_joins) {
+NextRole run_role(runtime::Cluster& cluster, const LoadedModel& model,
+                  std::unique_ptr<runtime::KvPool> pool, const Front& front, bool accept_joins) {
   switch (cluster.hellos[cluster.self].role) {
     case runtime::Role::kRouter:
-      return run_router(cluster, model, front, accept_joins);
+      SLUICE_TRY(run_router(cluster, model, front, accept_joins));
+      return std::optional<runtime::Role>();
     case runtime::Role::kPrefill:
       return run_prefill(cluster, model);
     case runtime::Role::kDecode:
       return run_decode(cluster, model, std::move(pool));
   }
-  return {};
+  return std::optional<runtime::Role>();
 }
 
 }  // namespace sluice::launch

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "launch/rank.hpp"
 #include "runtime/kv/kv_pool.hpp"
@@ -10,8 +11,11 @@
 
 namespace sluice::launch {
 
+// Of a worker that was drained to change its role: as what it is to join again.
+using NextRole = Result<std::optional<runtime::Role>>;
+
 // `pool`: a decode worker's. `front` and `accept_joins`: a router's.
-Status run_role(runtime::Cluster& cluster, const LoadedModel& model,
-                std::unique_ptr<runtime::KvPool> pool, const Front& front, bool accept_joins);
+NextRole run_role(runtime::Cluster& cluster, const LoadedModel& model,
+                  std::unique_ptr<runtime::KvPool> pool, const Front& front, bool accept_joins);
 
 }  // namespace sluice::launch
