@@ -76,4 +76,7 @@ def main():
         print(json.dumps(outcome))
 
 
-main()
+try:
+    main()
+except OSError as error:
+    sys.exit(f"{type(error).__name__}: {error}")

@@ -16,6 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PORT = 8100  # and the next ones
 BULK_PORT = 8090
 READY_S = 180
+GONE = ("Connection", "RemoteDisconnected")  # errors, as the client names them
 
 # Instead of ssh: how mpirun gets to a host.
 AGENT = """#!/bin/sh
@@ -127,8 +128,16 @@ class Cluster:
             during()
         lines = process.stdout.read().splitlines()
         if process.wait() != 0 or not lines:
-            raise Wrong("The client failed: see above.")
-        return [json.loads(line) for line in lines]
+            raise self.silence()
+        answers = [json.loads(line) for line in lines]
+        # Of a router that is gone nothing is worth keeping.
+        if all(isinstance(answer, dict) and answer.get("error", "").startswith(GONE)
+               for answer in answers):
+            raise self.silence()
+        return answers
+
+    def silence(self):
+        return Wrong(f"The cluster of {self.name} does not answer: {self.last_words()}")
 
     def stop(self):
         if self.process.poll() is None:

@@ -24,13 +24,13 @@ def rank(values, share):
 
 def level_shares(timings):
     """Pipeline -> share of the layers that it carried."""
-    parts = re.findall(r"([^\s,]+) (\d+)", timings.get("levels", ""))
-    total = sum(int(layers) for _, layers in parts)
+    parts = re.findall(r"([^\s,]+) ([\d.]+)", timings.get("levels", ""))
+    total = sum(float(layers) for _, layers in parts)
     if total == 0:
         return {timings.get("pipeline", ""): 1.0}
     shares = collections.Counter()
     for pipeline, layers in parts:
-        shares[pipeline] += int(layers) / total
+        shares[pipeline] += float(layers) / total
     return dict(shares)
 
 
