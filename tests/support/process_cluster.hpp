@@ -49,7 +49,7 @@ class ProcessCluster {
     std::promise<void> ready;
     for (auto& bootstrap : bootstraps) {
       threads_.emplace_back([this, &model, config, &ready, own = std::move(bootstrap)]() mutable {
-        auto cluster = join_cluster(*own, config, {});
+        auto cluster = join_cluster(*own, config, {.pipeline_hash = pipelines_->pipeline_hash()});
         ASSERT_TRUE(cluster.has_value()) << cluster.error().message;
         serve(*cluster, model, config, ready);
       });
@@ -76,6 +76,7 @@ class ProcessCluster {
         RouterOptions options;
         options.limits = {model.spec().context_max, model.spec().vocab};
         options.on_ready = [&] { ready.set_value(); };
+        options.scheduler = config.scheduler;
         auto policy = scheduler::create_policy(config.scheduler.policy);
         ASSERT_TRUE(policy.has_value());
         router_cluster_ = std::move(cluster);
@@ -100,8 +101,11 @@ class ProcessCluster {
         const KvShape shape = kv_shape_of(model.spec());
         auto pool = KvPool::create(shape, kv_blocks_in(shape, config.decode.kv_memory_bytes));
         ASSERT_TRUE(pool.has_value());
-        DecodeWorker worker(cluster, decode_worker_options(config, model.spec().vocab, end_tokens_),
-                            pipelines_->decoder(), std::move(*pool),
+        auto options = decode_worker_options(config, model.spec().vocab, end_tokens_);
+        options.prefix_salt = [this](const std::string& pipeline) {
+          return pipelines_->prefix_salt(pipeline);
+        };
+        DecodeWorker worker(cluster, std::move(options), pipelines_->decoder(), std::move(*pool),
                             [&](KvPool& pages, std::function<void(DecodeEvent)> emit) {
                               return std::make_unique<DecodeLoop>(model, config.decode, pages,
                                                                   end_tokens_, std::move(emit));
