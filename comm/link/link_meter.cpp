@@ -124,7 +124,9 @@ void LinkMeter::take_arrival(std::uint64_t bytes, std::int64_t now_us) {
   const bool is_small = arrival.bytes < large_bytes_ / 4 * 3 && busy_us < kWitnessedUs;
   if (is_small && !is_flushed_) return;
   arrived_ = {now_us, busy_us_, bytes};
-  arrived_posted_us_ = flushing_bytes_ != 0 ? flushing_busy_us_ : busy_us_;
+  // Where all has arrived the link falls idle: what comes next begins then, not when this one was
+  // asked for.
+  arrived_posted_us_ = flushing_bytes_ != 0 && !is_flushed_ ? flushing_busy_us_ : busy_us_;
   if (is_small) return;
   large_bytes_ = std::max(large_bytes_, arrival.bytes);
   large_us_ = now_us;

@@ -312,6 +312,26 @@ TEST(LinkMeter, CountersThatStartAnewAreNoTraffic) {
   }
 }
 
+// A transfer's flush is asked for long before it is answered. That is no time on the link for the
+// first piece of the next transfer, which comes after a pause.
+TEST(LinkMeter, ALongTransferDoesNotSlowTheFirstPieceOfTheNext) {
+  constexpr double kRate = 90e3;
+  LinkMeter meter;
+  std::int64_t at_us = kSecond;
+  for (int transfer = 0; transfer < 4; ++transfer) {
+    for (const std::size_t bytes : {5'000U, 120'000U}) {
+      meter.queued(bytes, at_us);
+      meter.completed(bytes, at_us, at_us + 10);  // a socket's buffer has taken it
+      meter.flushing(0, at_us + 20);
+      const auto took_us = static_cast<std::int64_t>(1e6 * static_cast<double>(bytes) / kRate);
+      meter.flushed(at_us + 20, at_us + took_us);
+      at_us += took_us;
+      EXPECT_WITHIN(meter.estimate(at_us).free_bytes_per_s, kRate, 0.1) << bytes;
+    }
+    at_us += kSecond;
+  }
+}
+
 TEST(LinkMeter, CallsInAnyOrderAndTimesThatStandStillAreHarmless) {
   LinkMeter meter;
   meter.flushed(5, 10);
