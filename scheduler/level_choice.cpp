@@ -41,7 +41,7 @@ std::int32_t choose_next_level(const LevelTable& levels, std::span<const std::in
     return seconds_left(levels, level_of(index), progress, link, codec_slowness, share);
   };
   const double limit_s = std::max(
-      progress.time_left_s,
+      options.slo_share * progress.time_left_s,
       kUnavoidableShare * (progress.prefill_left_s + link.round_trip_s + progress.after_s));
   const double now_s = seconds(now, 1.0);
   const bool is_late = now_s > limit_s;

@@ -24,6 +24,8 @@ struct LevelSwitchOptions {
   // their speed, a coarser one when the present level is late at their full speed: between the two
   // nothing changes, so that a rate that wavers does not make the level waver.
   double finer_share = 0.75;
+  // Of the time that is left: predictions are wrong by some per cent, and just in time is late.
+  double slo_share = 0.9;
 };
 
 // Index in `levels` of the level for what is left. `candidates`: indices of levels that the

@@ -29,9 +29,9 @@ LevelTable table() {
 
 constexpr std::array<std::int32_t, 5> kAll = {0, 1, 2, 3, 4};
 
-// A thousand tokens are left: 16 MB raw.
+// A thousand tokens are left: 16 MB raw. So much of the time may be used.
 HandoffProgress progress(double time_left_s) {
-  return {.time_left_s = time_left_s, .raw_bytes_left = 16e6};
+  return {.time_left_s = time_left_s / LevelSwitchOptions{}.slo_share, .raw_bytes_left = 16e6};
 }
 
 std::int32_t choose(std::int32_t now, const HandoffProgress& left, double rate) {
