@@ -88,6 +88,9 @@ void SimulatedCluster::make_worker(NodeId id) {
     };
     runtime::PrefillWorkerOptions worker;
     worker.chunk_tokens = options_.chunk_tokens;
+    worker.prefix_block_tokens = options_.scheduler.prefix_block_tokens;
+    worker.levels = options_.levels;
+    worker.adapt_levels = options_.scheduler.adapt_levels;
     node.worker = std::make_unique<runtime::PrefillWorker>(*node.cluster, worker,
                                                            synthetic_pipelines(), make);
   } else if (is_decode(id)) {
@@ -102,6 +105,10 @@ void SimulatedCluster::make_worker(NodeId id) {
     worker.end_tokens = kEnds;
     worker.codec_threads = 0;
     worker.slot_bytes_max = options_.slot_bytes_max;
+    worker.prefix_block_tokens = options_.scheduler.prefix_block_tokens;
+    worker.prefix_salt = [](const std::string& pipeline) {
+      return synthetic_pipelines().prefix_salt(pipeline);
+    };
     node.worker = std::make_unique<runtime::DecodeWorker>(
         *node.cluster, worker, synthetic_pipelines().decoder(),
         runtime::KvPool::create(kSyntheticShape, options_.decode_blocks).value(), make);
@@ -109,8 +116,15 @@ void SimulatedCluster::make_worker(NodeId id) {
     runtime::RouterOptions router;
     router.limits = {.context_tokens = kSyntheticContext, .vocab = kSyntheticVocab};
     router.on_ready = [this] { is_ready_ = true; };
+    router.scheduler = options_.scheduler;
+    router.levels = options_.levels;
+    router.on_decision = [this](const runtime::DecisionReport& report) {
+      if (report.decision.verdict == scheduler::Verdict::kPlace) {
+        decisions_.push_back(report.decision);
+      }
+    };
     node.worker = std::make_unique<runtime::Router>(
-        *node.cluster, scheduler::create_policy("least_loaded").value(), std::move(router));
+        *node.cluster, scheduler::create_policy(options_.policy).value(), std::move(router));
   }
 }
 
@@ -155,7 +169,9 @@ void SimulatedCluster::pull(UserRequest& request) {
         request.tokens.push_back(event->token);
       request.finish = event->finish;
     }
-    if (request.has_ended()) request.ended_us = now_us();
+    if (!request.has_ended()) continue;
+    request.ended_us = now_us();
+    request.timeline = request.stream->timeline();
   }
 }
 

@@ -31,6 +31,9 @@ struct SimulatedClusterOptions {
   std::size_t arena_bytes = std::size_t{1} << 20;
   std::size_t slot_bytes_max = std::size_t{256} << 10;
   std::int64_t decode_blocks = 64;  // of its cache
+  std::string policy = "least_loaded";
+  runtime::SchedulerConfig scheduler = {};
+  std::shared_ptr<const scheduler::LevelTable> levels = {};
 };
 
 // What a user asked for and got.
@@ -40,7 +43,8 @@ struct UserRequest {
   std::vector<runtime::TokenId> tokens;
   runtime::FinishReason finish = runtime::FinishReason::kNone;
   std::optional<Error> error;
-  bool was_cancelled = false;  // by its user
+  runtime::RequestTimeline timeline = {};  // once it has ended
+  bool was_cancelled = false;              // by its user
   std::int64_t submitted_us = 0;
   std::int64_t ended_us = 0;
 
@@ -75,6 +79,8 @@ class SimulatedCluster {
   void cancel(std::size_t request);
   const std::vector<UserRequest>& requests() const { return requests_; }
   bool all_ended() const;
+  // Where requests went, in the order of their placement.
+  const std::vector<scheduler::Decision>& decisions() const { return decisions_; }
 
   void kill(comm::NodeId node);
   void set_frozen(comm::NodeId node, bool is_frozen);
@@ -117,6 +123,7 @@ class SimulatedCluster {
   std::shared_ptr<comm::sim::World> world_;
   std::shared_ptr<Ledger> ledger_;
   std::vector<UserRequest> requests_;
+  std::vector<scheduler::Decision> decisions_;
   std::vector<Node> nodes_;
   std::set<comm::NodeId> frozen_;
   std::set<std::pair<comm::NodeId, comm::NodeId>> parted_;

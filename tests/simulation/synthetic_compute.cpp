@@ -46,7 +46,15 @@ void SyntheticPrefill::begin(PrefillJob job) {
   ledger_->attempts[job.submit.request] = {job.submit.prompt, pipeline};
   current_ = std::make_unique<Current>();
   current_->memory.resize(job.plan.bytes);
-  current_->frames = encode_frames(job.submit.prompt, *job.pipeline, job.plan, current_->memory);
+  if (job.steering == nullptr) {
+    current_->frames = encode_frames(job.submit.prompt, job.pipeline, job.plan, current_->memory);
+  } else {
+    const auto tokens = static_cast<std::int64_t>(job.submit.prompt.size());
+    const std::int64_t blocks = runtime::kv_blocks_for(tokens);
+    current_->pool = runtime::KvPool::create(kSyntheticShape, blocks).value();
+    current_->blocks = current_->pool->acquire(blocks).value();
+    fill_pages(job.submit.prompt, *current_->pool, current_->blocks);
+  }
   current_->fails = ledger_->random.chance(ledger_->options.prefill_fail_chance);
   current_->job = std::move(job);
   current_->due_us = ledger_->world->now_us() + ledger_->options.frame_us;
@@ -58,7 +66,7 @@ bool SyntheticPrefill::step() {
   const RequestId request = current_->job.submit.request;
   const std::int64_t now_us = ledger_->world->now_us();
   if (current_->due_us > now_us) return false;
-  const bool is_last = current_->next + 1 >= current_->frames.size();
+  const bool is_last = current_->next + 1 >= current_->job.plan.frames.size();
   if (cancelled_.erase(request) != 0) {
     emit_({request, PrefillEvent::Failed{make_error(ErrorCode::kCancelled, "cancelled")}});
     current_.reset();
@@ -81,8 +89,24 @@ bool SyntheticPrefill::step() {
   return false;
 }
 
+runtime::MadeFrame SyntheticPrefill::steered_frame() {
+  const runtime::PrefillJob& job = current_->job;
+  const double computed =
+      static_cast<double>(current_->next + 1) / static_cast<double>(job.plan.frames.size());
+  const runtime::PlannedFrame& place = job.plan.frames[current_->next];
+  auto pipeline = job.steering->choose(place, computed, ledger_->world->now_us());
+  std::string& coarsest = ledger_->attempts[job.submit.request].pipeline;
+  if (tolerance_of(pipeline->name()) > tolerance_of(coarsest)) coarsest = pipeline->name();
+  const runtime::MadeFrame frame =
+      encode_frame(*current_->pool, current_->blocks, std::move(pipeline), place, current_->memory);
+  job.steering->made(frame);
+  return frame;
+}
+
 void SyntheticPrefill::emit_frame() {
-  const runtime::MadeFrame& frame = current_->frames[current_->next++];
+  const runtime::MadeFrame frame =
+      current_->pool == nullptr ? current_->frames[current_->next] : steered_frame();
+  ++current_->next;
   const runtime::PlannedFrame& place = frame.place;
   std::memcpy(current_->job.staging.data() + place.offset, current_->memory.data() + place.offset,
               frame.bytes);
@@ -95,7 +119,8 @@ void SyntheticPrefill::emit_frame() {
   piece.offset_bytes = place.offset;
   piece.bytes = frame.bytes;
   piece.checksum = frame.checksum;
-  emit_({current_->job.submit.request, PrefillEvent::PieceReady{piece, place.bytes_max}});
+  emit_({current_->job.submit.request,
+         PrefillEvent::PieceReady{piece, place.bytes_max, 0, frame.pipeline}});
 }
 
 void SyntheticPrefill::finish() {
@@ -128,7 +153,14 @@ void SyntheticDecode::submit(DecodeJob job) {
   active->due_us = ledger_->world->now_us() + ledger_->options.token_us;
   if (ledger_->random.chance(ledger_->options.decode_fail_chance)) active->fails_at = 2;
   ledger_->wake_at(active->due_us);
-  check(*active, "when its answer began");
+  if (active->job.prompt.empty()) {
+    check(*active, "when its answer began");
+  } else {
+    // What was there of it came in frames, perhaps of the coarsest pipeline.
+    const char* kind = active->job.sequence.tokens > 0 ? "int4" : "raw";
+    ledger_->attempts[active->job.request] = {active->job.prompt, kind};
+    active->produced = 0;
+  }
   active_.push_back(std::move(active));
 }
 
@@ -153,6 +185,7 @@ bool SyntheticDecode::step(Active& active) {
     end(active, {request, DecodeEvent::Failed{error}, {}});
     return true;
   }
+  if (active.produced == 0) prefill(active);
   const auto& prompt = ledger_->attempts[request].prompt;
   const TokenId token = synthetic_token(prompt, active.produced);
   const TokenId ends[] = {kSyntheticEnd};
@@ -169,6 +202,14 @@ bool SyntheticDecode::step(Active& active) {
   active.due_us = now_us + ledger_->options.token_us;
   ledger_->wake_at(active.due_us);
   return false;
+}
+
+void SyntheticDecode::prefill(Active& active) {
+  DecodeJob& job = active.job;
+  fill_pages(job.prompt, pool_, job.sequence.blocks, job.sequence.tokens);
+  job.sequence.tokens = static_cast<std::int64_t>(job.prompt.size());
+  job.first_token = synthetic_token(job.prompt, 0);
+  check(active, "when it was computed where it is decoded");
 }
 
 void SyntheticDecode::end(Active& active, DecodeEvent event) {

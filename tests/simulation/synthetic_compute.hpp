@@ -68,7 +68,10 @@ class SyntheticPrefill final : public runtime::PrefillCompute {
   struct Current {
     runtime::PrefillJob job;
     std::vector<std::byte> memory;
-    std::vector<runtime::MadeFrame> frames;
+    std::vector<runtime::MadeFrame> frames;  // made beforehand, unless the job is steered
+    // Of a steered job: its pages, from which each frame is made when its level is chosen.
+    std::unique_ptr<runtime::KvPool> pool;
+    std::vector<runtime::KvBlockId> blocks;
     std::size_t next = 0;
     std::int64_t due_us = 0;
     bool fails = false;  // before its last frame
@@ -76,6 +79,7 @@ class SyntheticPrefill final : public runtime::PrefillCompute {
   void begin(runtime::PrefillJob job);
   bool step();
   void emit_frame();
+  runtime::MadeFrame steered_frame();
   void finish();
 
   std::shared_ptr<Ledger> ledger_;
@@ -99,12 +103,13 @@ class SyntheticDecode final : public runtime::DecodeCompute {
  private:
   struct Active {
     runtime::DecodeJob job;
-    std::int64_t produced = 1;
+    std::int64_t produced = 1;  // 0: its prompt is to be computed here
     std::int64_t due_us = 0;
     std::int64_t fails_at = -1;  // this many tokens; -1: does not
   };
   // Whether the sequence has ended.
   bool step(Active& active);
+  void prefill(Active& active);
   void end(Active& active, runtime::DecodeEvent event);
   void check(const Active& active, const char* when);
 

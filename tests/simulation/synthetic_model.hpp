@@ -33,18 +33,22 @@ struct SyntheticAnswer {
 };
 SyntheticAnswer synthetic_answer(const runtime::GenerateRequest& request);
 
-// The prompt's K and V into its pages.
+// The prompt's K and V from `first_token` on into its pages.
 void fill_pages(std::span<const runtime::TokenId> prompt, runtime::KvPool& pool,
-                std::span<const runtime::KvBlockId> blocks);
+                std::span<const runtime::KvBlockId> blocks, std::int64_t first_token = 0);
 // How many elements of K and V are not the prompt's, by more than `tolerance`.
 std::int64_t count_wrong(std::span<const runtime::TokenId> prompt, const runtime::KvPool& pool,
                          std::span<const runtime::KvBlockId> blocks, float tolerance);
 // What a pipeline may change an element by.
 float tolerance_of(const std::string& pipeline);
 
+// One of them, into its place in `memory`, from pages that fill_pages() has filled.
+runtime::MadeFrame encode_frame(runtime::KvPool& pool, std::span<const runtime::KvBlockId> blocks,
+                                std::shared_ptr<const kernels::Pipeline> pipeline,
+                                const runtime::PlannedFrame& frame, MutableBytes memory);
 // All frames of a prompt, in the order of the plan, in `memory` (plan.bytes).
 std::vector<runtime::MadeFrame> encode_frames(std::span<const runtime::TokenId> prompt,
-                                              const kernels::Pipeline& pipeline,
+                                              std::shared_ptr<const kernels::Pipeline> pipeline,
                                               const runtime::FramePlan& plan, MutableBytes memory);
 
 }  // namespace sluice::tests
