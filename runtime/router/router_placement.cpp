@@ -148,11 +148,8 @@ scheduler::Snapshot Router::snapshot_for(const Request& request) const {
   }
   scheduler::Snapshot all = snapshot(avoid);
   // What is more than any worker's memory is placed all the same: the worker says it in words.
-  const std::int64_t needed = request.prompt_tokens + request.asked.tokens_max;
-  if (!roster_.may_fit(needed) || attempts_.empty()) {
-    for (scheduler::WorkerState& worker : all.decode) {
-      if (!roster_.may_fit(needed) || worker.free_tokens < needed) worker.free_tokens = -1;
-    }
+  if (!roster_.may_fit(request.prompt_tokens + request.asked.tokens_max)) {
+    for (scheduler::WorkerState& worker : all.decode) worker.free_tokens = -1;
   }
   return all;
 }

@@ -134,6 +134,11 @@ TEST_F(RouterShown, WhatIsMoreThanAnyMemoryIsTheWorkersToRefuse) {
   EXPECT_EQ(shown(4).free_tokens, -1);
   ask(20);
   EXPECT_EQ(shown(4).free_tokens, 50);
+  workers.say(4, MessageType::kStatus, StatusMessage{90, 0.02, 0, 0, 0, 1});
+  workers.run_for(5 * kMillisecond);
+  ask(43);
+  EXPECT_LE(shown(3).free_tokens, 50);  // one is large enough
+  EXPECT_EQ(shown(4).free_tokens, 90);
 }
 
 TEST_F(RouterShown, NothingOfAProcessThatHasEnded) {
