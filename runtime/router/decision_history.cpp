@@ -107,7 +107,7 @@ class Reader {
     const Json& best = others->front();  // the soonest is first
     if (!best.is_object()) return;
     row.alternative = alternative_text(best);
-    row.alternative_s = number_of(best, "ttft_s");
+    row.alternative_s = row.waited_s + number_of(best, "ttft_s");
   }
 
   void take_outcome(const Json& object) {

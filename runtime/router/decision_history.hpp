@@ -31,7 +31,7 @@ struct DecisionRow {
   double predicted_s = 0.0;    // of the time from submission to first token; 0: not predicted
   double measured_s = 0.0;     // 0: no token is known of
   double retry_after_s = 0.0;  // of a rejection
-  // The best of the ways that were not taken: what it would have cost, and how it reads.
+  // The soonest of the ways that were not taken, as it reads, and what it would have taken in all.
   std::string alternative;
   double alternative_s = 0.0;
 

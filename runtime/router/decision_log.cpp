@@ -138,7 +138,11 @@ Json decision_json(const DecisionReport& report, double time_s) {
     }
     add_worker(report.snapshot.decode, decision.decode_node, report.decode_cached_tokens, line,
                "decode");
-    line["level"] = report.pipeline.empty() ? "cluster" : report.pipeline;
+    if (!report.pipeline.empty()) {
+      line["level"] = report.pipeline;
+    } else if (decision.verdict == Verdict::kPlace) {
+      line["level"] = "cluster";
+    }
     if (shape.pinned_level >= 0 || shape.is_pinned_elsewhere) line["pinned"] = true;
     line["predicted"] = parts_json(decision.prediction, report.correction);
     line["correction"] = rounded(report.correction);

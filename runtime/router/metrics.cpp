@@ -7,7 +7,6 @@
 #include <initializer_list>
 #include <string_view>
 
-
 namespace sluice::runtime {
 namespace {
 
@@ -89,7 +88,8 @@ void Metrics::decided(const DecisionReport& report) {
   queued_ = report.queued;
   std::string level;
   if (verdict == Verdict::kPlace || verdict == Verdict::kLocal) {
-    level = report.pipeline.empty() ? "cluster" : std::string(report.pipeline);
+    level = report.pipeline;
+    if (level.empty() && verdict == Verdict::kPlace) level = "cluster";
   }
   const std::string name(scheduler::verdict_name(verdict));
   ++entry(decisions_, Pair(name, level), Pair(name, kOther));

@@ -48,7 +48,7 @@ TEST(DecisionHistory, ReadsTheLog) {
   EXPECT_EQ(first.measured_s, 1.4);
   EXPECT_NEAR(first.error(), -0.25, 1e-9);
   EXPECT_EQ(first.alternative, "int4 2->3");
-  EXPECT_EQ(first.alternative_s, 0.9);
+  EXPECT_NEAR(first.alternative_s, 1.15, 1e-9);
   const DecisionRow& second = history->rows[1];
   EXPECT_EQ(second.verdict, "reject");
   EXPECT_EQ(second.retry_after_s, 3.0);

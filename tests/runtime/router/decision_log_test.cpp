@@ -122,6 +122,10 @@ TEST_F(DecisionLogTest, LocalPrefillIsOfTheDecodeWorkerAlone) {
   EXPECT_FALSE(line.contains("prefill"));
   EXPECT_FALSE(line.contains("link"));
   EXPECT_EQ(line["decode"]["node"], 3);
+  EXPECT_EQ(line["level"], "int4");  // of what that worker has of the prompt already
+  fixture_.pipeline.clear();
+  const auto lines = lines_of([&](DecisionLog& log) { log.decided(fixture_.decided()); });
+  EXPECT_FALSE(lines.back().contains("level"));
 }
 
 TEST_F(DecisionLogTest, AFirstTokenIsComparedByPart) {
