@@ -70,8 +70,8 @@ void Router::take(Submission submission) {
   has_changed_ = true;
 }
 
-// Of prefill: the least that any worker has ahead, and what all of them do; all 0 while there is one
-// whose speed nobody has measured.
+// Of prefill: the least that any worker has ahead, and what all of them do; all 0 while there is
+// one whose speed nobody has measured.
 scheduler::AdmissionOutlook Router::outlook_for(std::int64_t prompt_tokens) const {
   const scheduler::LevelTable* levels = options_.levels.get();
   const scheduler::Snapshot snapshot = roster_.snapshot(loads(), {});

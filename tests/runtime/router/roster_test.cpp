@@ -58,6 +58,41 @@ TEST(Roster, LoadsAreTheirNodes) {
   EXPECT_EQ(snapshot.prefill[1].queued_tokens, 700);
 }
 
+TEST(Roster, WhoIsDrainingGetsNothingAndReturnsInTheRoleThatItIsToHave) {
+  Roster roster = four();
+  roster.find(3)->is_draining = true;
+  EXPECT_EQ(alive(roster.snapshot({}, {}).decode), Nodes{4});
+  roster.find(4)->is_draining = true;
+  EXPECT_FALSE(roster.may_return(Role::kDecode));
+  roster.find(1)->is_draining = roster.find(2)->is_draining = true;
+  EXPECT_FALSE(roster.may_return(Role::kPrefill));
+  roster.find(3)->becomes = Role::kPrefill;
+  EXPECT_TRUE(roster.may_return(Role::kPrefill));
+  EXPECT_EQ(roster.why_none(Role::kDecode),
+            "no decode worker can take the request: rank 3 takes no new work, rank 4 takes no new "
+            "work");
+}
+
+TEST(Roster, MemoryIsWhatWasSaidLessWhatWasPlacedSince) {
+  Roster roster = four();
+  roster.take_memory(3, 10);
+  EXPECT_EQ(roster.snapshot({{3, {1, 5}}}, {}).decode[0].free_tokens, -1);
+  roster.take(3, {.free_tokens = 100});
+  roster.take_memory(3, 30);
+  EXPECT_EQ(roster.snapshot({{3, {1, 5}}}, {}).decode[0].free_tokens, 70);
+  EXPECT_EQ(roster.snapshot({}, {}).decode[0].free_tokens, 100);  // idle
+  roster.take_memory(3, 90);
+  EXPECT_EQ(roster.snapshot({{3, {1, 5}}}, {}).decode[0].free_tokens, 0);
+  roster.give_memory_back(3, 1000);
+  EXPECT_EQ(roster.snapshot({{3, {1, 5}}}, {}).decode[0].free_tokens, 100);
+  EXPECT_TRUE(roster.may_fit(1000));  // of the other one nothing is known
+  roster.take(4, {.free_tokens = 50});
+  EXPECT_TRUE(roster.may_fit(100));
+  EXPECT_FALSE(roster.may_fit(101));
+  roster.forget_status(4);
+  EXPECT_TRUE(roster.may_fit(101));
+}
+
 TEST(Roster, SaysInWordsWhyThereIsNobody) {
   Roster roster = four();
   roster.find(3)->is_alive = false;
