@@ -209,7 +209,7 @@ TEST_F(LevelHandoffTest, ALinkThatGetsFasterMakesTheRestFiner) {
 
 TEST_F(LevelHandoffTest, ALinkThatWaversChangesNothing) {
   const auto timeline = hand_over("int4", 400'000, [&](std::size_t frame) {
-    set_link(frame % 4 < 2 ? 4.1e5 : 4.5e5);  // int8 would just be late, or just in time
+    set_link(frame % 4 < 2 ? 4.3e5 : 5.3e5);  // int8 would just be late, or just in time
   });
   EXPECT_EQ(timeline.pipeline, "int4");
   EXPECT_EQ(timeline.levels, "");

@@ -120,10 +120,10 @@ TEST(LevelSteering, WhatOthersHaveQueuedIsAhead) {
 TEST(LevelSteering, ARateThatWaversChangesNothing) {
   Handoff handoff(1);
   for (std::int64_t i = 0; i < 20; ++i) {
-    // Between what would need all of the time that is left and three quarters of it.
+    // At one of the rates the finer level would just be in time.
     const double left_bytes = static_cast<double>(20 - i) * 25'000.0;
     const double left_s = 2.0 - 0.05 * static_cast<double>(i);
-    handoff.see(left_bytes / left_s * (i % 2 == 0 ? 1.05 : 1.3),
+    handoff.see(left_bytes / left_s * (i % 2 == 0 ? 2.1 : 2.4),
                 static_cast<std::uint64_t>(i) * 25'000);
     EXPECT_EQ(handoff.make(i * 50'000, 25'000), "middle") << i;
   }
