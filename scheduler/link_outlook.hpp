@@ -24,8 +24,8 @@ LinkOutlook link_outlook(const Snapshot& snapshot, std::uint32_t prefill_node,
 // Of each role at most, below.
 inline constexpr std::size_t kOutlookNodesMax = 32;
 
-// The same for all pairs of some workers, in one look at the uplinks: `outlooks` gets prefill.size()
-// rows of decode.size(). Allocates nothing.
+// The same for all pairs of some workers, in one look at the uplinks: prefill.size() rows of
+// decode.size() outlooks. Allocates nothing.
 void link_outlooks(const Snapshot& snapshot, std::span<const std::uint32_t> prefill,
                    std::span<const std::uint32_t> decode, std::span<LinkOutlook> outlooks);
 
