@@ -33,7 +33,7 @@ struct RequestTimeline {
   double link_bytes_per_s = 0.0;  // while writes of this request were in flight
   std::int64_t prefill_cached_tokens = 0;  // not computed: the prefill worker had their KV
   std::int64_t decode_cached_tokens = 0;   // not sent: the decode worker had their KV
-  std::int64_t predicted_us = 0;           // of first_token_us, when it was placed; 0: no prediction
+  std::int64_t predicted_us = 0;           // first_token_us, when it was placed; 0: unknown
   // Level changes while it was under way: "best@8 30 layers, best@20 10"; empty: none.
   std::string levels = {};
 };
