@@ -34,10 +34,12 @@ inline std::string read_file(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// A small cluster of the default model; `more` is YAML that is appended.
+// A small cluster of the default model; `more` is YAML that is appended. It answers as one process
+// does: a decode worker's own kernels would round a prompt otherwise, and levels lose something.
 inline std::string cluster_yaml(const std::string& ranks = "[router, prefill, decode]",
                                 const std::string& more = "") {
-  return "model: { path: " + kModel + " }\ncluster: { ranks: " + ranks + " }\n" + more;
+  return "model: { path: " + kModel + " }\ncluster: { ranks: " + ranks + " }\n" + more +
+         "scheduler: { levels: none, local_tokens_max: 0 }\n";
 }
 
 }  // namespace sluice::launch
