@@ -14,9 +14,11 @@
 // look faster than any link, and later ones are done in bursts as the socket has room again. So who
 // flushes is measured by what has arrived from flush to flush. Where that took long it is the rate;
 // where it was short, late answers and slow starts make it too low, and the best of some is taken,
-// as BBR does. While a flush is far away, and for who does not flush, the rate is that between the
-// ends of bursts, the first of a transfer left out, with the card's counter of bytes that left as
-// witness; without a card, less than 100 ms of it prove nothing.
+// as BBR does; of many the second best, since an answer that came late, where the target's
+// processor was busy, makes the next one look early. While a flush is far away, and for who does
+// not flush, the rate is that between the ends of bursts, the first of a transfer left out, with
+// the card's counter of bytes that left as witness; without a card, less than 100 ms of it prove
+// nothing.
 #include "comm/link/link_meter.hpp"
 
 #include <algorithm>
@@ -220,6 +222,8 @@ bool LinkMeter::is_slow_arrival() const {
 void LinkMeter::measure_arrivals(std::int64_t now_us) {
   const bool is_long = is_slow_arrival();
   double best = 0.0;
+  double second = 0.0;
+  std::size_t count = 0;
   std::uint64_t bytes = 0;
   std::int64_t busy_us = 0;
   for (std::size_t i = 0; i < arrivals_.size(); ++i) {
@@ -227,11 +231,15 @@ void LinkMeter::measure_arrivals(std::int64_t now_us) {
     const bool is_recent = now_us - arrival.at_us < kArrivalsUs;
     if (is_long && (busy_us >= kWindowBusyUs || arrival.busy_us < kLongArrivalUs)) break;
     if (i > 0 && !is_recent && (is_long || i >= kShortArrivals)) break;
-    best = std::max(best, per_second(arrival.bytes, arrival.busy_us));
+    const double rate = per_second(arrival.bytes, arrival.busy_us);
+    second = std::max(second, std::min(rate, best));
+    best = std::max(best, rate);
+    ++count;
     bytes += arrival.bytes;
     busy_us += arrival.busy_us;
   }
-  keep(is_long ? per_second(bytes, busy_us) : best, card_.others(now_us), now_us);
+  const double shorts = count >= kShortArrivals ? second : best;
+  keep(is_long ? per_second(bytes, busy_us) : shorts, card_.others(now_us), now_us);
 }
 
 void LinkMeter::measure_running(std::int64_t now_us) {

@@ -20,7 +20,7 @@ struct PredictionAccuracy {
 struct PredictionBoardOptions {
   std::size_t window = 512;  // of requests; errors before them are forgotten
   // The correction's weight for one request more: it follows a change within some 3 / weight.
-  double weight = 1.0 / 32;
+  double weight = 1.0 / 12;
   // The correction stays within 1 / factor and factor: what is wrong by more is not a machine that
   // is slow but a model that is wrong, and one request counts for no more than this either.
   double factor_max = 2.0;
