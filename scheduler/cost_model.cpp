@@ -9,11 +9,6 @@ double parts_of(std::int64_t tokens, std::int64_t part_tokens) {
   return static_cast<double>(std::max<std::int64_t>((tokens + part - 1) / part, 1));
 }
 
-double step_seconds(const WorkerState& decode, const LevelTable* levels) {
-  if (decode.step_s > 0.0) return decode.step_s;
-  return levels != nullptr ? levels->decode_s_per_output_token : 0.0;
-}
-
 std::int64_t prompt_of(const RequestShape& request) {
   return std::max<std::int64_t>(request.prompt_tokens, 1);
 }

@@ -52,6 +52,12 @@ inline double queue_seconds(const WorkerState& prefill, const LevelTable* levels
   return speed.fixed_s * count + speed.s_per_token * n + speed.s_per_token_squared * n * n / count;
 }
 
+// Of one decode step there, by the profile where it has not been measured; 0: neither tells.
+inline double step_seconds(const WorkerState& decode, const LevelTable* levels) {
+  if (decode.step_s > 0.0) return decode.step_s;
+  return levels != nullptr ? levels->decode_s_per_output_token : 0.0;
+}
+
 // What a request means for a prefill worker, whatever its level and its decode worker. A level that
 // streams computes what is not cached; another one needs the scores of the question's tokens, so it
 // computes those anew ("whole").

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/config/bit_rate.hpp"
 
-#include <charconv>
 #include <string>
 
 #include "runtime/config/nearest_name.hpp"
+#include "runtime/config/number_and_unit.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -26,18 +26,12 @@ Error bad_rate(std::string_view text, const std::string& why) {
 }  // namespace
 
 Result<double> parse_bit_rate(std::string_view text) {
-  double number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, status] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
-  if (status != std::errc() || !(number > 0)) {
+  const auto written = split_number(text);
+  if (!written || !(written->number > 0)) {
     return bad_rate(text, "is not a rate such as 100Mbit or 2.5Gbit");
   }
-  std::string_view written(rest, static_cast<std::size_t>(end - rest));
-  while (!written.empty() && written.front() == ' ') written.remove_prefix(1);
-  std::string suffix(written);
-  for (char& letter : suffix) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  }
+  const double number = written->number;
+  std::string suffix = in_lower_case(written->unit);
   if (suffix.ends_with("/s")) suffix.resize(suffix.size() - 2);
   for (const Suffix& row : kSuffixes) {
     if (row.name != suffix) continue;
@@ -45,7 +39,7 @@ Result<double> parse_bit_rate(std::string_view text) {
     return number * row.bits;
   }
   if (suffix.empty()) return bad_rate(text, "has no unit; write Mbit or Gbit behind the number");
-  return bad_rate(text, "ends in " + in_quotes(written) +
+  return bad_rate(text, "ends in " + in_quotes(written->unit) +
                             ", which is not one of kbit, Mbit, Gbit, Tbit (bits per second)");
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/config/byte_size.hpp"
 
-#include <charconv>
 #include <string>
 
 #include "runtime/config/nearest_name.hpp"
+#include "runtime/config/number_and_unit.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -29,21 +29,14 @@ Error bad_size(std::string_view text, const std::string& why) {
 }  // namespace
 
 Result<std::size_t> parse_byte_size(std::string_view text) {
-  double number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, status] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
-  if (status != std::errc() || !(number >= 0)) {
+  const auto written = split_number(text);
+  if (!written || !(written->number >= 0)) {
     return bad_size(text, "is not a size such as 512MiB, 1GiB or 4096");
   }
-  std::string_view written(rest, static_cast<std::size_t>(end - rest));
-  while (!written.empty() && written.front() == ' ') written.remove_prefix(1);
-  std::string suffix(written);
-  for (char& letter : suffix) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  }
+  const std::string suffix = in_lower_case(written->unit);
   for (const Suffix& row : kSuffixes) {
     if (row.name != suffix) continue;
-    const double bytes = number * row.bytes;
+    const double bytes = written->number * row.bytes;
     if (bytes > kBytesMax) return bad_size(text, "is larger than 1024 TiB");
     const auto whole = static_cast<std::size_t>(bytes);
     if (row.bytes == 1.0 && static_cast<double>(whole) != bytes) {
@@ -51,7 +44,7 @@ Result<std::size_t> parse_byte_size(std::string_view text) {
     }
     return whole;
   }
-  return bad_size(text, "ends in " + in_quotes(written) +
+  return bad_size(text, "ends in " + in_quotes(written->unit) +
                             ", which is not one of B, KiB, MiB, GiB, TiB, KB, MB, GB, TB");
 }
 

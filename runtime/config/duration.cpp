@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/config/duration.hpp"
 
-#include <charconv>
 #include <string>
 
 #include "runtime/config/nearest_name.hpp"
+#include "runtime/config/number_and_unit.hpp"
 
 namespace sluice::runtime {
 namespace {
@@ -27,17 +27,14 @@ Error bad_duration(std::string_view text, const std::string& why) {
 }  // namespace
 
 Result<double> parse_duration_s(std::string_view text) {
-  double number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, status] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
-  if (status != std::errc() || !(number > 0)) {
+  const auto written = split_number(text);
+  if (!written || !(written->number > 0)) {
     return bad_duration(text, "is not a duration such as 2s or 500ms");
   }
-  std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
-  while (!suffix.empty() && suffix.front() == ' ') suffix.remove_prefix(1);
+  const std::string_view suffix = written->unit;
   for (const Suffix& row : kSuffixes) {
     if (row.name != suffix) continue;
-    const double seconds = number / row.divisor * row.multiplier;
+    const double seconds = written->number / row.divisor * row.multiplier;
     if (!(seconds <= kSecondsMax)) return bad_duration(text, "is more than 24h");
     return seconds;
   }

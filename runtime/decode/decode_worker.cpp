@@ -10,9 +10,6 @@
 namespace sluice::runtime {
 namespace {
 
-// More cancels than this are not on their way ahead of their requests at one moment.
-constexpr std::size_t kCancelledEarlyMax = 1024;
-
 // A slot is in quarantine for a moment after every cancel; most of the arena for this long is a
 // writer that is stopped, or a host that is gone without proof.
 constexpr std::int64_t kQuarantineWarnUs = 10'000'000;
@@ -101,11 +98,7 @@ void DecodeWorker::take_cancel(Bytes payload) {
   if (running_.contains(id)) return compute_->cancel(id);
   const auto is_it = [id](const Waiting& waiting) { return waiting.submit.request == id; };
   if (std::erase_if(waiting_, is_it) != 0) return;
-  if (!engine_.knows(id)) {
-    // It may have overtaken its Submit. Most are for requests that have ended: few are kept.
-    cancelled_early_.push_back(id);
-    if (cancelled_early_.size() > kCancelledEarlyMax) cancelled_early_.pop_front();
-  }
+  if (!engine_.knows(id)) early_cancels_.add(id);
   engine_.cancel(id);
 }
 

@@ -20,6 +20,7 @@
 #include "runtime/decode/frame_unpacker.hpp"
 #include "runtime/frames/kept_rows.hpp"
 #include "runtime/kv/prefix_cache.hpp"
+#include "runtime/transfer/early_cancels.hpp"
 #include "runtime/transfer/receive_engine.hpp"
 #include "runtime/transfer/worker_node.hpp"
 
@@ -116,8 +117,8 @@ class DecodeWorker : public WorkerNode, private FrameSink {
   DecodeStatus status_;
   std::map<RequestId, std::unique_ptr<Receiving>> receiving_;
   std::map<RequestId, Running> running_;
-  std::deque<Waiting> waiting_;                 // in order of arrival
-  std::deque<RequestId> cancelled_early_;       // cancels that overtook their requests, the latest
+  std::deque<Waiting> waiting_;  // in order of arrival
+  EarlyCancels early_cancels_;
   std::set<comm::NodeId> writers_;              // with open handoffs
   std::optional<std::int64_t> quarantined_us_;  // since when most of the arena is
   bool has_warned_ = false;

@@ -47,7 +47,7 @@ void DecodeWorker::take_submit(Bytes payload) {
   auto submit = SubmitMessage::decode(payload);
   if (!submit) return;  // no request id to answer to
   const RequestId id = submit->request;
-  if (std::erase(cancelled_early_, id) != 0) return;
+  if (early_cancels_.take(id)) return;
   if (running_.contains(id) || receiving_.contains(id) || is_waiting(id) || engine_.knows(id)) {
     return;  // what is here goes on
   }

@@ -37,6 +37,12 @@ CacheRange whole_cache(const kernels::CacheShape& shape) {
           .head_count = static_cast<std::int32_t>(shape.kv_heads)};
 }
 
+std::size_t frame_room(const kernels::Pipeline& pipeline, std::int64_t tokens, std::int64_t layers,
+                       std::int64_t heads) {
+  const std::size_t most = pipeline.frame_bytes_max(tokens, layers, heads);
+  return (most + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
+}
+
 bool keeps_prefixes(const kernels::Pipeline& pipeline) {
   return pipeline.is_streaming() && !pipeline.score_needs().any();
 }
@@ -65,8 +71,7 @@ FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
   for (const std::int64_t last : ends) {
     for (std::int64_t layer = 0; layer < layers; layer += group) {
       const std::int64_t count = std::min(group, layers - layer);
-      const std::size_t most = pipeline.frame_bytes_max(last - first, count, range.head_count);
-      const std::size_t room = (most + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
+      const std::size_t room = frame_room(pipeline, last - first, count, range.head_count);
       plan.frames.push_back({.layer_first = range.layer_first + layer,
                              .layer_count = count,
                              .first_token = first,

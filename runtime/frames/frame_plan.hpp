@@ -54,6 +54,10 @@ FramePlan plan_frames(const kernels::Pipeline& pipeline, std::int64_t tokens,
 // neither the question nor later parts have a say in it, and every token is there.
 bool keeps_prefixes(const kernels::Pipeline& pipeline);
 
+// What a plan leaves for one frame: its largest size, up to the next boundary.
+std::size_t frame_room(const kernels::Pipeline& pipeline, std::int64_t tokens, std::int64_t layers,
+                       std::int64_t heads);
+
 CacheRange whole_cache(const kernels::CacheShape& shape);
 
 }  // namespace sluice::runtime

@@ -6,12 +6,9 @@
 namespace sluice::runtime {
 namespace {
 
-constexpr std::size_t kAlignmentBytes = 64;  // as the plan's own
-
 std::size_t room_for(const PlannedFrame& frame, const kernels::Pipeline& pipeline) {
-  const std::size_t most = pipeline.frame_bytes_max(frame.last_token - frame.first_token,
-                                                    frame.layer_count, frame.head_count);
-  return (most + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
+  return frame_room(pipeline, frame.last_token - frame.first_token, frame.layer_count,
+                    frame.head_count);
 }
 
 }  // namespace

@@ -11,9 +11,6 @@
 namespace sluice::runtime {
 namespace {
 
-// More cancels than this are not on their way ahead of their requests at one moment.
-constexpr std::size_t kCancelledEarlyMax = 1024;
-
 // The router's view of the links is this old at most, and is told for a while longer, so that it
 // sees them become idle.
 constexpr std::int64_t kLinksIntervalUs = 200'000;
@@ -66,7 +63,7 @@ void PrefillWorker::take_submit(Bytes payload) {
   if (requests_.contains(id)) return;
   auto job = plan(std::move(*submit));
   if (!job) return send_failed(cluster_.router, id, job.error());
-  if (std::erase(cancelled_early_, id) != 0) return;
+  if (early_cancels_.take(id)) return;
   Request& request = requests_[id];
   request.target = job->submit.decode_node;
   request.blocks = prefix_blocks(job->submit);
@@ -194,10 +191,7 @@ void PrefillWorker::take_cancel(Bytes payload) {
   const auto cancel = CancelMessage::decode(payload);
   if (!cancel) return;
   if (!requests_.contains(cancel->request)) {
-    // It may have overtaken a long prompt. Most are for requests that have ended: few are kept.
-    cancelled_early_.push_back(cancel->request);
-    if (cancelled_early_.size() > kCancelledEarlyMax) cancelled_early_.pop_front();
-    return;
+    return early_cancels_.add(cancel->request);
   }
   fail(cancel->request, make_error(ErrorCode::kCancelled, "the request was cancelled"), false);
 }

@@ -17,6 +17,7 @@
 #include "runtime/prefill/prefill_compute.hpp"
 #include "runtime/telemetry/codec_slowness.hpp"
 #include "runtime/telemetry/speed_fit.hpp"
+#include "runtime/transfer/early_cancels.hpp"
 #include "runtime/transfer/mailbox.hpp"
 #include "runtime/transfer/push_engine.hpp"
 #include "runtime/transfer/worker_node.hpp"
@@ -90,9 +91,9 @@ class PrefillWorker : public WorkerNode {
   PipelineSet& pipelines_;
   Mailbox<PrefillEvent> events_;
   Requests requests_;
-  std::deque<RequestId> waiting_;          // for staging memory, in order of arrival
-  std::deque<RequestId> cancelled_early_;  // cancels that overtook their requests, the latest
-  std::set<comm::NodeId> watched_;         // targets of open handoffs
+  std::deque<RequestId> waiting_;  // for staging memory, in order of arrival
+  EarlyCancels early_cancels_;
+  std::set<comm::NodeId> watched_;  // targets of open handoffs
   LinkCards cards_;
   std::optional<std::int64_t> links_used_us_;  // last
   std::int64_t links_due_us_ = 0;

@@ -50,7 +50,7 @@ std::vector<std::int32_t> levels_of_rule(const LevelTable& table, double kl_max)
 
 Choice choose_level(const Snapshot& snapshot, const RequestShape& request,
                     const WorkerState& prefill, const WorkerState& decode) {
-  if (request.is_pinned_elsewhere || request.pinned_level >= 0) {
+  if (is_pinned(request)) {
     return {given_level(request), "least loaded, its level is given"};
   }
   std::vector<std::int32_t> levels;

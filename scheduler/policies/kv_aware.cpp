@@ -14,8 +14,6 @@ class KvAware : public Policy {
 
   Result<Decision> decide(const Snapshot& snapshot, const RequestShape& request,
                           std::vector<Alternative>* alternatives) override {
-    if (const auto roles = check_roles(snapshot); !roles) return roles.error();
-    const auto has_room = [&](const WorkerState& worker) { return may_decode(worker, request); };
     const auto cost = [&](const WorkerState& worker) {
       const std::int64_t missing =
           std::max<std::int64_t>(0, request.prompt_tokens - worker.cached_tokens);
@@ -23,9 +21,8 @@ class KvAware : public Policy {
           static_cast<double>(missing) + load_weight_ * static_cast<double>(worker.queued_tokens);
       return std::tuple(tokens, worker.requests, worker.node);
     };
-    return place_on(*least(snapshot.prefill, may_prefill, cost),
-                    least(snapshot.decode, has_room, cost), request,
-                    "least work, cached prefixes counted", alternatives);
+    return place_by_loads(snapshot, request, cost, cost, "least work, cached prefixes counted",
+                          alternatives);
   }
 
  private:

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "scheduler/cost_model.hpp"
+#include "scheduler/policies/worker_choice.hpp"
 
 namespace sluice::scheduler {
 namespace {
@@ -114,14 +115,8 @@ Alternative alternative_of(const Way& way) {
 
 // What a request's share of the step of those that are decoded there already costs.
 double crowd_seconds(const WorkerState& decode, const LevelTable* levels) {
-  double step_s = decode.step_s;
-  if (step_s <= 0.0 && levels != nullptr) step_s = levels->decode_s_per_output_token;
-  if (step_s <= 0.0) step_s = kUnknownStepS;
-  return step_s * static_cast<double>(decode.requests);
-}
-
-bool is_pinned(const RequestShape& request) {
-  return request.pinned_level >= 0 || request.is_pinned_elsewhere;
+  const double step_s = step_seconds(decode, levels);
+  return (step_s > 0.0 ? step_s : kUnknownStepS) * static_cast<double>(decode.requests);
 }
 
 using LevelOrder = std::vector<std::int32_t>;
@@ -309,14 +304,13 @@ Result<Decision> LinkAware::decide(const Snapshot& snapshot, const RequestShape&
                   queue_seconds(worker, levels) +
                       prefill_seconds(worker, levels, request.prompt_tokens - cached, cached));
   }
-  const std::int64_t needed = request.prompt_tokens + request.output_tokens_max;
   DecodeCandidates targets;
   bool any_decode = false;
   bool any_local = false;
   for (const WorkerState& worker : snapshot.decode) {
     if (!worker.alive) continue;
     any_decode = true;
-    if (worker.free_tokens >= 0 && worker.free_tokens < needed) continue;
+    if (!may_decode(worker, request)) continue;
     any_local = any_local || may_be_local(worker, request);
     targets.offer(worker, crowd_seconds(worker, levels) + worker.step_s);
   }
@@ -325,7 +319,7 @@ Result<Decision> LinkAware::decide(const Snapshot& snapshot, const RequestShape&
   }
   if (!any_decode) return make_error(ErrorCode::kUnavailable, "no decode worker is alive");
   if (targets.size() == 0) {
-    return Decision{.verdict = Verdict::kWait, .reason = "no decode worker has room"};
+    return Decision{.verdict = Verdict::kWait, .reason = kNoRoom};
   }
 
   order_levels(levels, request, order_);

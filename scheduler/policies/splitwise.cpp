@@ -10,11 +10,8 @@ class Splitwise : public Policy {
  public:
   Result<Decision> decide(const Snapshot& snapshot, const RequestShape& request,
                           std::vector<Alternative>* alternatives) override {
-    if (const auto roles = check_roles(snapshot); !roles) return roles.error();
-    const auto has_room = [&](const WorkerState& worker) { return may_decode(worker, request); };
-    return place_on(*least(snapshot.prefill, may_prefill, load_by_tokens),
-                    least(snapshot.decode, has_room, load_by_tokens), request,
-                    "shortest token queues", alternatives);
+    return place_by_loads(snapshot, request, load_by_tokens, load_by_tokens,
+                          "shortest token queues", alternatives);
   }
 };
 

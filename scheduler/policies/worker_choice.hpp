@@ -55,6 +55,10 @@ const WorkerState* least(const std::vector<WorkerState>& workers, May may, Load 
   return best;
 }
 
+inline bool is_pinned(const RequestShape& request) {
+  return request.pinned_level >= 0 || request.is_pinned_elsewhere;
+}
+
 // The pipeline that the request's user named, else the cluster's.
 inline std::int32_t given_level(const RequestShape& request) {
   return request.is_pinned_elsewhere ? -1 : request.pinned_level;
@@ -88,6 +92,17 @@ inline Decision place_on(const WorkerState& prefill, const WorkerState* decode,
                              .level = decision.level});
   }
   return decision;
+}
+
+// Each role's worker of the least load, whatever the other one is.
+template <class PrefillLoad, class DecodeLoad>
+Result<Decision> place_by_loads(const Snapshot& snapshot, const RequestShape& request,
+                                PrefillLoad prefill_load, DecodeLoad decode_load,
+                                std::string_view reason, std::vector<Alternative>* alternatives) {
+  if (const auto roles = check_roles(snapshot); !roles) return roles.error();
+  const auto has_room = [&](const WorkerState& worker) { return may_decode(worker, request); };
+  return place_on(*least(snapshot.prefill, may_prefill, prefill_load),
+                  least(snapshot.decode, has_room, decode_load), request, reason, alternatives);
 }
 
 }  // namespace sluice::scheduler
